@@ -101,6 +101,8 @@ FORMS: dict[tuple[str, ...], tuple[Sequence[int], Sequence[int]]] = {
     **{ff("aifc", kind): (ALL, (1,)) for kind in ("pcm_s16le", "pcm_alaw", "pcm_f32be")},
     ff("voc", "pcm_u8"): (WIDE, (1,)),
     **{ff("avi", kind): (ALL, (1,)) for kind in ("pcm_s16le", "libmp3lame", "mp2", "ac3")},
+    ff("avi", "dca", "-strict", "-2"): ((48000,), (1,)),
+    ff("avi", "libvorbis"): ((44100,), (1,)),
     **{ff("mov", kind): (ALL, (1, 2)) for kind in ("pcm_s16be", "pcm_f32le", "alac", "aac")},
     # compressed, in containers of their own
     ff("flac"): (ALL, (1, 2)),

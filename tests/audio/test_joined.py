@@ -37,6 +37,7 @@ FORMS = {
     "ogg": ["flac"],
     "flac": ["flac"],
     "nut": ["pcm_s16le"],
+    "voc": ["pcm_u8"],
 }
 
 
@@ -62,6 +63,7 @@ def test_joined_files(suffix: str, encode: Callable[..., Path], wav: Path, tmp_p
 #: forms of which each is joined to one of another form
 MIXED = {
     **FORMS,
+    "webm": ["libopus", "-live", "1"],
     "mp3": ["libmp3lame"],
     "mp2": ["mp2"],
     "aac": ["aac"],
@@ -72,9 +74,11 @@ MIXED = {
     "dts": ["dca", "-strict", "-2"],
 }
 QUICK = [("mp3", "wav"), ("wav", "mp3"), ("mp3", "ogg"), ("mp3", "m4a"), ("flac", "wav"), ("ogg", "mp3")]
+QUICK += [("webm", "wav"), ("wav", "voc")]
 PAIRS = [
     *((first, second) for first in MIXED for second in ("mp3", "wav", "ogg", "m4a") if first != second),
     *(("mp3", second) for second in MIXED if second not in {"mp3", "wav", "ogg", "m4a"}),
+    *(("wav", "voc"), ("webm", "webm")),
 ]
 
 

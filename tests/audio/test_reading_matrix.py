@@ -32,6 +32,8 @@ CASES = [*PLAIN, *FAULTY, *DAMAGED]
 _NUMBERS = {case.name: number for number, case in enumerate(CASES)}
 #: containers with an index that shows what is missing: what follows is in its place although there is a warning
 INDEXED = {"avi"}
+#: codecs of which it counts packets, not time
+UNTIMED = {"dca", "libvorbis"}
 #: outputs of one ffmpeg command
 _BATCH = 16
 
@@ -170,7 +172,9 @@ def test_faulty(case: Case, recordings: Recordings) -> None:
 def test_a_hole(piped: bool, case: Case, recordings: Recordings) -> None:
     """What is around it is in its place, or there is a warning."""
     decoded = recordings.read(case, piped=piped)
-    if isinstance(decoded, AsrcliError) or (decoded.warnings and case.form[0] not in INDEXED):
+    if isinstance(decoded, AsrcliError):
+        return
+    if decoded.warnings and (case.form[0] not in INDEXED or case.form[2] in UNTIMED):
         return
     heard, close = decoded.heard(), max(case.tolerance, CLOSE)
     assert [heard[0], heard[-1]] == pytest.approx([case.times[0], case.times[-1]], abs=close)

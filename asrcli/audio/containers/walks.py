@@ -21,15 +21,24 @@ Walk = Callable[[Read, int], Iterator[int]]
 #: after every byte of a file; the same where the file is damaged, and a decoder may stop
 UNKNOWN = 1 << 62
 BROKEN = UNKNOWN + 1
-_MAGIC = 16
+_MAGIC = 20
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _EBML = 0x1A45DFA3
-#: first bytes of the IDs of EBML header, Segment, Void and CRC-32
-_MATROSKA_IDS = {0x1A, 0x18, 0xEC, 0xBF}
+_SEGMENT, _CLUSTER, _VOID, _CRC = 0x18538067, 0x1F43B675, 0xEC, 0xBF
+_MATROSKA_IDS = {_EBML, _SEGMENT, _VOID, _CRC}
+#: what may be of unknown size
+_OPEN_ENDED = {_SEGMENT, _CLUSTER}
+#: what is in a Segment and in a Cluster
+_MATROSKA_INNER_IDS = {
+    *(_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1043A770, 0x1941A469, 0x1254C367),
+    *(0xE7, 0xA0, 0xA3, 0xA7, 0xAB, 0xAF, 0x5854),
+}
 #: boxes between the start of a fragmented file and its first fragment, and bytes of a fragment that give its time
 _HEADER_BOXES, _LONGEST_MOOF = 8, 4096
 #: types of FLV tags: sound, pictures, script data
 _FLV_TAGS = {8, 9, 18}
+#: the highest type of a block of Creative Voice files
+_LAST_VOC_BLOCK = 9
 #: bytes of a TTA file's table of frames at most
 _LONGEST_TABLE = 1 << 22
 #: bytes of a stream that are searched for the next header at once
@@ -38,7 +47,8 @@ _SEARCHED = 4096
 _HEADERS = re.compile(
     rb"RIF[FX]....(?:WAVE|AVI )|RF64....WAVE|riff\x2e\x91\xcf\x11|FORM....(?:AIF[FC]|8SVX)|\.snd\0\0\0|caff\0\x01\0\0"
     rb"|\0\0\0[\x08-\x40]ftyp|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01[\x01\x04\x05]\0\0\0\t|\x1a\x45\xdf\xa3[\x01\x80-\xff]"
-    rb"|TTA1|wvpk.{12}\0{4}|OggS\0\x02|fLaC[\0\x80]\0\0\x22|nut/multimedia c|ID3[\x02-\x04]\0|G@.{186}G@?.{186,187}G",
+    rb"|Creative Voice File\x1a|TTA1|wvpk.{12}\0{4}|OggS\0\x02|fLaC[\0\x80]\0\0\x22|nut/multimedia c|ID3[\x02-\x04]\0"
+    rb"|G@.{186}G@?.{186,187}G",
     re.DOTALL,
 )
 _LONGEST_HEADER = 400
@@ -184,17 +194,29 @@ def _flv(read: Read, position: int) -> Iterator[int]:
 
 
 def _matroska(read: Read, position: int) -> Iterator[int]:
-    start = position
+    """RFC 9559. Segments and clusters of unknown size, as live streams have, end where no part of them follows."""
+    start, known = position, _MATROSKA_IDS
     while len(head := read(16, position)) > 12:
-        if head[0] not in _MATROSKA_IDS:
-            yield UNKNOWN
-            return
         name, size, body = ebml_element(head, 0)
-        if name == _EBML and position > start:
+        if name not in known or (name == _EBML and position > start):
             return
         unknown = size and size.bit_count() % 7 == 0 and not size & (size + 1)  # all ones
-        position = UNKNOWN if unknown else position + body + size
+        if unknown and name in _OPEN_ENDED:
+            size, known = 0, _MATROSKA_IDS | _MATROSKA_INNER_IDS
+        elif unknown:
+            body = UNKNOWN
+        position += body + size
         yield position
+
+
+def _voc(read: Read, position: int) -> Iterator[int]:
+    """Creative Voice: blocks, of which the last one has no size."""
+    position += int.from_bytes(read(2, position + 20), "little")
+    while len(head := read(4, position)) > 0 and head[0] <= _LAST_VOC_BLOCK:
+        position += 4 + int.from_bytes(head[1:], "little") if head[0] else 1
+        yield position
+        if not head[0]:
+            return
 
 
 def _tta(read: Read, position: int) -> Iterator[int]:
@@ -264,6 +286,7 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     (0, _ASF_HEADER, _asf),
     (0, b"FLV\x01", _flv),
     (0, b"\x1a\x45\xdf\xa3", _matroska),
+    (0, b"Creative Voice File\x1a", _voc),
     (0, b"TTA1", _tta),
     (0, b"wvpk", _wavpack),
     (0, b"OggS", _ogg),

@@ -149,6 +149,11 @@ class FfmpegLog:
         return self.container not in _UNTIMED
 
     @property
+    def counted(self) -> bool:
+        """Whether timestamps are counts of packets."""
+        return self.container == "avi"
+
+    @property
     def claimed(self) -> float | None:
         """Seconds of sound that should come, where that is certain.
 

@@ -244,7 +244,7 @@ class FfmpegReader:
         self.channels, self.layout = self._child.parser.channels or 1, ""  # ffmpeg has mixed by the layout
         self._width = 4 * self.channels
         start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET))
-        self._timeline = Timeline(self._width, start, timed=log.timed)
+        self._timeline = Timeline(self._width, start, timed=log.timed, counted=log.counted)
         seeked = frames and self._choice.attempt.seek
         self._position = self._timeline.origin(frames[0]) if frames else 0
         if not seeked:
@@ -311,6 +311,8 @@ class FfmpegReader:
     def _timeline_warnings(self) -> list[str]:
         timeline, warnings = self._timeline, []
         timeline.add_short_gaps()
+        if timeline.miscounted:
+            warnings.append("timestamps: those of the file do not fit its sound; all sound was kept, without gaps")
         if timeline.unfilled:
             warnings.append(
                 f"timestamps: a gap of {timeline.unfilled:.0f} s was left out; times after it are too early"

@@ -21,6 +21,8 @@ _LONGEST_GAP = 4200 * SAMPLE_RATE
 #: samples over which a clock that runs slow is measured, and the most that it can lag: more is a splice
 _DRIFT_WINDOW = 10 * SAMPLE_RATE
 _DRIFT_LIMIT = SAMPLE_RATE
+#: jumps that the frames after them do not follow: damage leaves fewer
+_MISCOUNTS = 5
 #: frames below this peak are skipped where a clock runs slow (-50 dBFS)
 _QUIET = 3e-3
 
@@ -31,11 +33,12 @@ Piece = memoryview | int
 class Timeline:
     """Places frames. Positions are samples at 16 kHz from the start of the recording."""
 
-    def __init__(self, frame_bytes: int, start: int | None, *, timed: bool = True) -> None:
+    def __init__(self, frame_bytes: int, start: int | None, *, timed: bool = True, counted: bool = False) -> None:
         """`frame_bytes`: of one sample of all channels; `start`: timestamp of the recording's start in ms (None: that
-        of the first frame); `timed`: the container has timestamps, otherwise frames follow each other.
+        of the first frame); `timed`: the container has timestamps, otherwise frames follow each other; `counted`: the
+        timestamps are counts of packets, which have no gap but where the file is damaged.
         """
-        self._width, self._timed = frame_bytes, timed
+        self._width, self._timed, self._counted = frame_bytes, timed, counted
         self._start = start
         #: end of what was placed
         self._end: int | None = None
@@ -52,6 +55,13 @@ class Timeline:
         self.late_from = 0
         #: seconds of all gaps that were too long to be filled
         self.unfilled = 0.0
+        #: jumps of counts that the frames after them do not follow
+        self._refused = 0
+
+    @property
+    def miscounted(self) -> bool:
+        """Whether counts of packets do not give the time, and are not used."""
+        return self._refused >= _MISCOUNTS
 
     def origin(self, frame: Frame) -> int:
         """Take the first frame; gives its position."""
@@ -84,7 +94,7 @@ class Timeline:
             time, samples = frame
             ahead = (time - start) * _MS - end
             if ahead > _JITTER:
-                proven = _proven(queue[index:], width)
+                proven = self._proof(queue[index:])
                 if proven is None and not last:
                     self._held = list(queue[index:])
                     break
@@ -106,6 +116,12 @@ class Timeline:
         if queue:
             self._measure(queue[-1][0], end, -nearest)
         return pieces
+
+    def _proof(self, frames: Sequence[Frame]) -> bool | None:
+        """Whether a jump of the timestamps is one of time; None: what follows must decide."""
+        proven = _proven(frames, self._width, exact=self._counted)
+        self._refused += self._counted and proven is False
+        return False if self.miscounted else proven
 
     def _gap(self, samples: int, position: int) -> int:
         """The silence for a gap; one that is too long moves the start instead."""
@@ -144,11 +160,12 @@ class Timeline:
             self._drift.popleft()
 
 
-def _proven(frames: Sequence[Frame], width: int) -> bool | None:
-    """Whether the frames after a jump follow its timestamps; None: too few to tell."""
+def _proven(frames: Sequence[Frame], width: int, *, exact: bool) -> bool | None:
+    """Whether the frames after a jump follow its timestamps, and with `exact` each other; None: too few to tell."""
     first, total = frames[0][0], 0
     for time, samples in frames:
-        if (time - first) * _MS < total - _JITTER:
+        ahead = (time - first) * _MS - total
+        if ahead < -_JITTER or (exact and ahead > _JITTER):
             return False
         total += len(samples) // width
         if total > _PROOF + _JITTER:
