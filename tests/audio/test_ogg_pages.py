@@ -68,6 +68,22 @@ def test_wrong_times(
         assert decoded.warnings or fault is short
 
 
+@pytest.mark.parametrize(("codec", "rate"), [("libvorbis", 44100), ("libopus", 48000)])
+def test_an_only_page_with_too_early_a_time(
+    codec: str, rate: int, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    """All but a tenth of a second was taken for padding, without a warning."""
+    path = encode(tmp_path / "a.ogg", "-i", wav, "-ar", rate, "-c:a", codec, "-page_duration", 5_000_000)
+    pages = split(path.read_bytes())
+    timed(pages[-1], lambda _: rate // 10)
+    path.write_bytes(b"".join(pages))
+    decoded = decode(path)
+    if codec == "libopus":
+        assert decoded.warnings[0].startswith("perhaps truncated: the time of the last page")
+    else:
+        assert decoded.heard() == pytest.approx(TIMES, abs=0.05)
+
+
 @pytest.mark.parametrize("codec", ["libvorbis", "libopus"])
 def test_a_damaged_page(
     codec: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path

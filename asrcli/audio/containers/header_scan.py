@@ -12,6 +12,7 @@ from asrcli.audio.containers.sniff import is_mpeg_audio
 Read = Callable[[int, int], bytes]
 INSIDE_PACKET = "perhaps truncated: the recording ends in the middle of a packet"
 NO_END_MARK = "perhaps truncated: the recording lacks its end mark"
+SHORTENED = "perhaps truncated: the time of the last page is before the end of the sound, which decoders leave out"
 #: joined recordings that are decoded one by one; a file of more is decoded in one go
 _MAX_PARTS = 1000
 
@@ -144,7 +145,7 @@ def _ogg(read: Read, size: int) -> HeaderScan:
     pages = ogg.walk(read)
     if not pages.ended and (parts := joined_files(read, size, _MAX_PARTS)):
         return HeaderScan(whole=False, parts=parts)
-    lost = () if pages.ended else (NO_END_MARK,)
+    lost = (SHORTENED,) * pages.shortened if pages.ended else (NO_END_MARK,)
     return HeaderScan(whole=pages.plain, parts=_joined(pages.parts), warnings=lost)
 
 

@@ -13,6 +13,8 @@ _WINDOW = 1 << 18
 _LONGEST_PAGE = _HEADER + 255 + 255 * 255
 #: seconds by which a page may be longer than its packets
 _SLACK = 0.25
+#: seconds of a page of Opus at most (RFC 7845, section 4): so much of the last one may be left out
+_PAGE_SECONDS = 1.0
 #: bytes with their bits in reverse order
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -28,6 +30,8 @@ class OggPages:
     ended: bool
     #: (start, end) of each recording that was joined
     parts: tuple[tuple[int, int], ...]
+    #: the time of the last page of Opus leaves out sound, as it would the padding of the last packet
+    shortened: bool = False
 
 
 def walk(read: Callable[[int, int], bytes]) -> OggPages:
@@ -36,7 +40,7 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
     starts: list[int] = [0]
     serials: dict[bytes, int] = {}
     clock = _Clock(b"")
-    window, start = b"", 0
+    window, start, shortened = b"", 0, False
     while True:
         if position + _LONGEST_PAGE > start + len(window):
             window, start = read(_WINDOW, position), position
@@ -56,6 +60,7 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
         if opening:
             clock = _Clock(page[_HEADER + page[26] :])
         plain = clock.follows(page) and plain
+        shortened = clock.opus and clock.left_out > _PAGE_SECONDS and bool(kind & _LAST)
         plain = plain and number == serials.get(serial, number - 1 if opening else -2) + 1
         serials[serial] = number
         plain = plain and len(serials) == 1
@@ -63,7 +68,9 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
         position += length
     whole = bool(read(1, position - 1)) if position else False
     parts = tuple(zip(starts, [*starts[1:], position], strict=True))
-    return OggPages(plain=plain and len(parts) == 1, ended=bool(kind & _LAST) and whole, parts=parts)
+    return OggPages(
+        plain=plain and len(parts) == 1, ended=bool(kind & _LAST) and whole, parts=parts, shortened=shortened
+    )
 
 
 def has_end_mark(read: Callable[[int, int], bytes], size: int) -> bool:
@@ -88,31 +95,34 @@ class _Clock:
 
     def __init__(self, first: bytes) -> None:
         """`first`: the start of the stream's first packet. RFC 7845; Vorbis I, 4.2.2; FLAC to Ogg mapping, RFC 9639."""
-        self._opus = first.startswith(b"OpusHead")
+        self.opus = first.startswith(b"OpusHead")
         #: samples a second, and of the shortest and the longest packet; 0 where unknown
-        self._rate, self._shortest, self._longest = 48000 if self._opus else 0, 0, 0
+        self._rate, self._shortest, self._longest = 48000 if self.opus else 0, 0, 0
         if first[:7] == b"\x01vorbis" and len(first) >= 29:
             self._rate = int.from_bytes(first[12:16], "little")
             self._shortest, self._longest = 1 << (first[28] & 15) >> 1, 1 << (first[28] >> 4) >> 1
         elif first[:5] == b"\x7fFLAC" and len(first) >= 30:
             self._rate, self._longest = int.from_bytes(first[27:30], "big") >> 4, int.from_bytes(first[19:21], "big")
         self._end = 0
+        #: seconds of sound in the last page beyond its time
+        self.left_out = 0.0
 
     def follows(self, page: bytes) -> bool:
-        """Whether the page is as long as its packets; of the first one with sound, the start is unknown."""
+        """Whether the page is as long as its packets. The first one with sound may start late, not early."""
         end = int.from_bytes(page[6:14], "little", signed=True)
         sizes = page[_HEADER : _HEADER + page[26]]
         packets = len(sizes) - sizes.count(255)
-        if self._opus and not page[5] & _CONTINUED:
+        if self.opus and not page[5] & _CONTINUED:
             self._shortest = self._longest = _opus_samples(page[_HEADER + page[26] :]) or self._longest
         if end < 0:
             return not packets  # only a page on which no packet ends has no time
         start, self._end = self._end, end
-        if not start or not self._longest:
-            return True
         slack = _SLACK * self._rate
+        self.left_out = (packets * self._shortest - (end - start)) / max(1, self._rate)
+        if not start or not self._longest:
+            return packets * self._shortest <= end + slack
         least: float = packets * self._shortest
-        if self._opus or page[5] & _LAST:  # the end of the last packet may be padding
+        if self.opus or page[5] & _LAST:  # the end of the last packet may be padding
             least = max(min(packets - 1, 1), least - slack, 0)
         return least <= end - start <= packets * self._longest + slack
 
