@@ -82,17 +82,6 @@ def frames_at_a_time(rate: int, channels: int, seconds: int = BLOCK_SECONDS) -> 
     return max(1, min(rate * seconds, _FRAMES, _SAMPLES // channels))
 
 
-class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
-    """A SoundFile that never seeks by itself.
-
-    After every read SoundFile seeks to where it already is, which costs a third of the time and makes the MP3 decoder
-    lose its bit reservoir and complain on stderr; it does not where the file calls itself unseekable.
-    """
-
-    def seekable(self) -> bool:
-        return False
-
-
 class PatchedFile(io.RawIOBase):
     """A file up to some byte, with other bytes at some positions: headers whose sizes are wrong, or that are lost."""
 
@@ -156,7 +145,7 @@ class SoundReader:
         """
         try:
             file = descriptor if end is None else PatchedFile(descriptor, end, patches)
-            self._file = _Sequential(file, closefd=False)
+            self._file = soundfile.SoundFile(file, closefd=False)
         except soundfile.LibsndfileError as error:
             os.close(descriptor)
             reason = error.error_string.strip().rstrip(".") or "unknown format"
@@ -206,16 +195,23 @@ class SoundReader:
             os.close(self._descriptor)
 
     def _fill(self, window: Samples) -> Samples:
-        # An error within a block hides how much came before it; what was written is no longer NaN.
-        window.fill(np.nan)
-        try:
-            filled: Samples = self._file.read(out=window)
-        except soundfile.LibsndfileError:
-            filled = window[: int(np.argmax(np.append(np.isnan(window).all(axis=1), True)))]
-            if not len(filled):
-                raise DamagedError from None
-        self._position += len(filled)
-        return filled
+        """Read into C-contiguous memory.
+
+        libsndfile's own function is called: after every read, soundfile's seeks to where it already is, which costs a
+        third of the time and makes the MP3 decoder lose its bit reservoir and complain on stderr.
+        """
+        file = self._file._file  # noqa: SLF001
+        data = soundfile._ffi.cast("float *", window.__array_interface__["data"][0])  # noqa: SLF001
+        if self._file.format == "MP3":
+            window.fill(np.nan)
+        count = int(soundfile._snd.sf_readf_float(file, data, len(window)))  # noqa: SLF001
+        if soundfile._snd.sf_error(file):  # noqa: SLF001
+            if self._file.format == "MP3":  # the count is 0, whatever was written before the error
+                count = int(np.argmax(np.append(np.isnan(window).all(axis=1), True)))
+            if not count:
+                raise DamagedError
+        self._position += count
+        return window[:count]
 
     def _layout(self) -> str:
         # soundfile has no name for SFC_GET_CHANNEL_MAP_INFO; libsndfile fills it from the headers of these only.
