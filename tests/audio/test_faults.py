@@ -286,7 +286,7 @@ def test_a_fragment_whose_header_is_damaged(
         decoded = decode(path)
         (warning,) = decoded.warnings
         lost = float(warning.removeprefix("truncated: ").split()[0])
-        assert lost == pytest.approx(LENGTH - decoded.seconds, abs=1.0)  # estimated from bytes
+        assert lost == pytest.approx(LENGTH - decoded.seconds, abs=0.1)
 
 
 def test_a_truncated_mp4_that_lost_its_index(

@@ -69,7 +69,8 @@ def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     """Of a form whose header has no size."""
     head = read(8, 0)
     if thorough and head[4:] in mp4.BOXES:
-        return HeaderScan(lacking=mp4.unread_share(read, size))
+        lacking = mp4.unread_share(read, size)
+        return HeaderScan(lacking=lacking, counted=mp4.fragments_end(read, size) if lacking else None)
     warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
     if thorough:
         warnings += warnings_of_breaks(packets.breaks(read))

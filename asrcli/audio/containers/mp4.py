@@ -47,6 +47,70 @@ def unread_share(read: Read, size: int) -> float:
     return 0.0 if name == b"mdat" or whole or not _has_fragment(read, position + 8) else 1 - position / size
 
 
+def fragments_end(read: Read, size: int) -> float | None:
+    """Seconds at which the first audio track ends by the last fragment in the file (ISO 14496-12, 8.8)."""
+    indexes = (read(min(length, _LONGEST_INDEX), body) for name, body, length in _boxes(read) if name == b"moov")
+    track = _audio_track(next(indexes, b""))
+    start = max(0, size - _PIECE)
+    tail = read(_PIECE, start)
+    at = tail.rfind(b"moof")
+    while track and at >= 4:
+        fragment = tail[at + 4 : at - 4 + int.from_bytes(tail[at - 4 : at], "big")]
+        for traf in _children(fragment, b"traf"):
+            if end := _fragment_end(traf, *track):
+                return end
+        at = tail.rfind(b"moof", 0, at)
+    return None
+
+
+def _audio_track(index: bytes) -> tuple[int, int, int] | None:
+    """(number, units a second, units of a sample) of the first audio track."""
+    durations = {}
+    for extends in _children(index, b"mvex"):
+        for default in _children(extends, b"trex"):
+            durations[default[4:8]] = int.from_bytes(default[12:16], "big")
+    for track in _children(index, b"trak"):
+        header, media = _child(track, b"tkhd"), _child(track, b"mdia")
+        if _child(media, b"hdlr")[8:12] == b"soun":
+            clock = _child(media, b"mdhd")
+            number = header[20:24] if header[:1] == b"\1" else header[12:16]
+            units = clock[20:24] if clock[:1] == b"\1" else clock[12:16]
+            return int.from_bytes(number, "big"), int.from_bytes(units, "big"), durations.get(number, 0)
+    return None
+
+
+def _fragment_end(traf: bytes, number: int, units: int, default: int) -> float | None:
+    """Seconds at which a track's part of a fragment ends; None for other tracks."""
+    header, time = _child(traf, b"tfhd"), _child(traf, b"tfdt")
+    if not units or not time or int.from_bytes(header[4:8], "big") != number:
+        return None
+    flags = int.from_bytes(header[1:4], "big")
+    if flags & 8:
+        at = 8 + 8 * (flags & 1) + 4 * (flags >> 1 & 1)
+        default = int.from_bytes(header[at : at + 4], "big")
+    end = int.from_bytes(time[4:12] if time[:1] == b"\1" else time[4:8], "big")
+    for run in _children(traf, b"trun"):
+        flags, count = int.from_bytes(run[1:4], "big"), int.from_bytes(run[4:8], "big")
+        width = 4 * (flags >> 8 & 15).bit_count()
+        at = 8 + 4 * (flags & 1) + 4 * (flags >> 2 & 1)
+        own = [int.from_bytes(run[place : place + 4], "big") for place in range(at, len(run), width or 4)]
+        end += sum(own[:count]) if flags & 0x100 else count * default
+    return end / units
+
+
+def _children(data: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The bodies of the boxes of a name in a box."""
+    at = 0
+    while at + 8 <= len(data) and (size := int.from_bytes(data[at : at + 4], "big")) >= 8:
+        if data[at + 4 : at + 8] == wanted:
+            yield data[at + 8 : at + size]
+        at += size
+
+
+def _child(data: bytes, wanted: bytes) -> bytes:
+    return next(_children(data, wanted), b"")
+
+
 def _has_fragment(read: Read, position: int) -> bool:
     while piece := read(_PIECE, position):
         if b"moof" in piece:

@@ -207,7 +207,8 @@ class FfmpegReader:
 
     @property
     def claimed(self) -> float | None:
-        return self._log.claimed or self._counted()
+        claimed, counted = self._log.claimed, self._counted()
+        return max(claimed, counted) if claimed and counted and self._lacking() else claimed or counted
 
     def skip(self, seconds: float) -> float:
         target = round(seconds * SAMPLE_RATE)
