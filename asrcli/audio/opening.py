@@ -147,7 +147,9 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
             f"truncated: the first of {len(seen.parts)} recordings in this file was read; the others need ffmpeg"
         )
     rescue = by_ffmpeg if isinstance(reader, SoundReader) else None
-    return _stream(reader, options, watch=watch, rescue=rescue, lacking=lambda: seen.lacking)
+    # Where the length is known, it need not be estimated from the missing bytes.
+    lacking = 0.0 if seen.counted else seen.lacking
+    return _stream(reader, options, watch=watch, rescue=rescue, lacking=lambda: lacking)
 
 
 def _open_tracks(source: Source, options: AudioOptions) -> AudioStream:
