@@ -8,7 +8,7 @@ from typing import IO, Self
 
 import numpy as np
 
-from asrcli.audio.conditioning import Conditioner
+from asrcli.audio.conditioning.conditioner import Conditioner
 from asrcli.audio.readers import DamagedError, JoinedReader, Reader, SilentReader, SoundReader
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples

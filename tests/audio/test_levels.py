@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.audio.conditioning import Conditioner
+from asrcli.audio.conditioning.conditioner import Conditioner
 from asrcli.audio.layouts import default_layout, layout_of_mask, mix_weights
 from tests.audio.sounds import TIMES, Decoded, heard
 

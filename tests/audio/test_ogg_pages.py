@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from asrcli.audio.containers.ogg import walk
 from tests.audio.sounds import LENGTH, TIMES, Decoded
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -110,3 +111,12 @@ def test_a_start_behind_damage(
     data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
     path.write_bytes(data)
     assert decode(path, start=3.0).heard() == pytest.approx(TIMES[2:], abs=0.05)
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("libvorbis", 44100), ("libopus", 48000), ("flac", 16000)])
+def test_undamaged_files_need_no_ffmpeg(
+    codec: str, rate: int, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """libsndfile takes less time."""
+    data = encode(tmp_path / "a.ogg", "-i", wav, "-ar", rate, "-c:a", codec).read_bytes()
+    assert walk(lambda size, position: data[position : position + size]).plain

@@ -120,7 +120,7 @@ class _Clock:
         slack = _SLACK * self._rate
         self.left_out = (packets * self._shortest - (end - start)) / max(1, self._rate)
         if not start or not self._longest:
-            return packets * self._shortest <= end + slack
+            return not end or packets * self._shortest <= end + slack  # no time: the headers
         least: float = packets * self._shortest
         if self.opus or page[5] & _LAST:  # the end of the last packet may be padding
             least = max(min(packets - 1, 1), least - slack, 0)

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from asrcli.audio.conditioning.peaks import PeakFollower
 from asrcli.audio.layouts import default_layout, mix_weights
 from asrcli.audio.types import Samples
 
@@ -44,14 +45,6 @@ _BETTER = 4.0
 _BACKGROUND, _FADING = 0.5, 0.999
 #: seconds of cancelled sound that are reported, and the mean square of a sample below which there is none
 _REPORTED, _SILENCE = 0.5, 1e-10
-#: samples above this are integers; below it, float samples over full scale
-_INTEGERS = 8.0
-_FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)
-#: samples above `_INTEGERS` are stray values, as damaged files hold them, if the window has no more than this share
-#: of them and of samples above full scale
-_STRAY = 0.002
-#: part of all samples at full scale from which a recording is called clipped (a full-scale sine has 3 %)
-_CLIPPED, _FULL_SCALE = 0.05, 0.999
 #: an LFE channel whose mean frequency is above this, Hz, carries more than bass and is mixed like the others
 _BASS = 250.0
 
@@ -90,7 +83,7 @@ class Conditioner:
         self._sums = 1 + 2 * self._count + (self._count + 1 if self._mixing else 0)
         self._notes = np.zeros((self._behind + 1, self._sums + 1 + self._count))
         self._measured = 0
-        self._scale, self._reference = 1.0, 0
+        self._peaks, self._reference = PeakFollower(), 0
         neutral = self._weights[None] if self._mixing else np.ones((1, 1))
         self._neutral: tuple[_Floats, _Floats] = neutral, np.zeros((1, self._count))
         #: weights or scales, and offsets, at the end of what was returned
@@ -99,8 +92,7 @@ class Conditioner:
         self.bounded = False
         #: what was returned last had no offset, and was mixed by the usual weights, if at all
         self._unchanged = True
-        self._peak, self._stray, self._cancelled = 0.0, 0, 0.0
-        self._clipped = self._samples = self._odd = 0
+        self._cancelled = 0.0
 
     def push(self, block: Samples) -> Samples:
         """Take a block (samples, channels); returns what is ready, (samples, channels), good until the next call, which
@@ -134,21 +126,15 @@ class Conditioner:
 
     def warnings(self) -> list[str]:
         """What was found in the whole stream."""
-        found = []
-        if self._peak > 2.0:
-            found.append(f"scaled: samples reach {self._peak:,.0f} times full scale; the recording was scaled down")
-        if self._stray:
-            found.append(f"damaged: {self._stray} single samples far above full scale were cut off")
+        found = self._peaks.warnings()
         if self._cancelled >= _REPORTED:
             found.append(
                 f"channels: one channel is inverted for {self._cancelled:.1f} s, where a mix would cancel the sound; "
                 "its polarity was corrected there"
             )
-        if self._clipped > _CLIPPED * self._samples:
-            share = 100 * self._clipped / self._samples
-            found.append(f"clipped: {share:.0f} % of the samples are at full scale")
-        if self._odd:
-            found.append(f"{self._odd} samples are no numbers (NaN or infinite) and were taken as silence")
+        found += self._peaks.clipping()
+        if self._peaks.odd:
+            found.append(f"{self._peaks.odd} samples are no numbers (NaN or infinite) and were taken as silence")
         return found
 
     def _make_room(self, count: int) -> None:
@@ -170,7 +156,7 @@ class Conditioner:
         held = self._held[:, first * self._length : count * self._length]
         windows = held.reshape(len(held), count - first, self._length)
         channels = windows[: self._count]
-        ranges, scales = self._follow_peak(channels)
+        ranges, scales = self._peaks.follow(channels)
         notes = np.empty((count - first + 1, self._notes.shape[1]))
         notes[0] = self._notes[-1]
         sums = notes[1:, 1 : 1 + self._count]
@@ -199,41 +185,6 @@ class Conditioner:
         self._notes = np.concatenate([self._notes, notes[1:]])
         self._measured = count
 
-    def _follow_peak(self, windows: Samples) -> tuple[Samples, _Floats | float]:
-        """The range of each channel's windows, (channels, n), and the scale of windows; cuts off stray values."""
-        highs, lows = np.maximum.reduce(windows, axis=2), np.minimum.reduce(windows, axis=2)
-        self._samples += windows.size
-        limit = _FULL_SCALE / self._scale
-        high, low = float(np.maximum.reduce(highs, axis=None)), float(np.minimum.reduce(lows, axis=None))
-        if -limit < low and high < limit:
-            self._peak = max(self._peak, high, -low)
-            return highs - lows, self._scale
-        if not (math.isfinite(high) and math.isfinite(low)):
-            odd = ~np.isfinite(windows)
-            self._odd += int(odd.sum())
-            windows[odd] = 0
-            highs, lows = np.maximum.reduce(windows, axis=2), np.minimum.reduce(windows, axis=2)
-        peaks = np.maximum(highs, -lows).max(axis=0).astype(np.float64)
-        scales = np.full(len(peaks), self._scale)
-        for index in np.flatnonzero(peaks >= limit).tolist():
-            window, peak, full = windows[:, index], float(peaks[index]), 1.0 / self._scale
-            if peak < _FULL_SCALE * full:
-                continue  # the scale has fallen since
-            size = np.abs(window)
-            few = (size > full).mean() <= _STRAY
-            if peak > _INTEGERS * (full if few else max(full, _FULL_SCALES[-1])):
-                self._stray += int((size > _INTEGERS * full).sum())
-                np.clip(window, -full, full, out=window)
-                highs[:, index], lows[:, index] = window.max(axis=1), window.min(axis=1)
-                peaks[index] = full
-                continue
-            if peak > full:
-                self._scale = min(self._scale, _scale_of(window, peak))
-                scales[index:] = self._scale
-            self._clipped += int((size >= _FULL_SCALE / self._scale).sum())
-        self._peak = max(self._peak, float(peaks.max()))
-        return highs - lows, scales
-
     def _carries_more_than_bass(self, windows: Samples, energies: _Floats) -> npt.NDArray[np.bool_]:
         """Of each window, whether an LFE channel holds more than bass."""
         more = np.zeros(windows.shape[1], bool)
@@ -247,10 +198,15 @@ class Conditioner:
         if count <= 0:
             return np.empty((0, self.channels), np.float32)
         end, offsets = count * self._length, self._offsets(count)
-        if offsets is None and self._unchanged and self._scale == 1.0 and (not self._mixing or self._mixes_well(count)):
+        if (
+            offsets is None
+            and self._unchanged
+            and self._peaks.scale == 1.0
+            and (not self._mixing or self._mixes_well(count))
+        ):
             out = self._held[-self.channels :, :end].T
             self._last = self._neutral
-            self.bounded = self._peak <= 1.0 and self._rows <= 3
+            self.bounded = self._peaks.peak <= 1.0 and self._rows <= 3
         else:
             self.bounded = False
             out = self._conditioned(count, np.zeros((count, self._count)) if offsets is None else offsets)
@@ -369,11 +325,3 @@ def _energy(windows: Samples) -> _Floats:
     """The energy of each window, (..., length) -> (...)."""
     energy: _Floats = np.matmul(windows[..., None, :], windows[..., :, None])[..., 0, 0].astype(np.float64)
     return energy
-
-
-def _scale_of(window: Samples, peak: float) -> float:
-    """What brings a recording whose highest sample so far is in this window into full scale."""
-    if peak > _INTEGERS or (peak >= 2.0 and bool((window == np.rint(window)).all())):
-        full = next((full for full in _FULL_SCALES if peak <= _INTEGERS * full), _FULL_SCALES[-1])
-        return 1.0 / max(full, peak)
-    return 1.0 / peak
