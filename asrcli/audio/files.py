@@ -31,7 +31,7 @@ def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
         status = os.fstat(descriptor)
         _check_kind(status)
         head = os.pread(descriptor, HEAD, 0)
-        check_content(head, lambda size, position: os.pread(descriptor, size, position), raw=raw)
+        check_content(head, reader_of(descriptor), raw=raw)
     except OSError as error:
         os.close(descriptor)
         raise InputUnreadableError(f"The file cannot be read: {error.strerror}.", "Check the disk.") from None
@@ -39,6 +39,20 @@ def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
         os.close(descriptor)
         raise
     return descriptor, status, head
+
+
+def reader_of(descriptor: int) -> Read:
+    """Gives up to `size` bytes of a file from a position: (size, position). Nothing where the disk is bad, which the
+    decoder will meet again, or where a header's size is beyond all files.
+    """
+
+    def read(size: int, position: int) -> bytes:
+        try:
+            return os.pread(descriptor, size, position)
+        except (OSError, OverflowError):
+            return b""
+
+    return read
 
 
 def with_raw_form(path: Path, options: AudioOptions) -> AudioOptions:

@@ -20,7 +20,7 @@ from asrcli.audio.containers.joined import JoinedStream
 from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at_end, wav_header
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
-from asrcli.audio.files import check_content, open_file, with_raw_form
+from asrcli.audio.files import check_content, open_file, reader_of, with_raw_form
 from asrcli.audio.pcm_reader import PcmReader
 from asrcli.audio.readers import MAX_CHANNELS, RATES, JoinedReader, PatchedFile, Reader, SilentReader, SoundReader
 from asrcli.audio.stream import ClosableStream, FileSnapshot, Stream
@@ -73,7 +73,7 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
     by_ffmpeg = partial(probe_ffmpeg, source.path, options)
     try:
         reader = _in_process(
-            descriptor, head, options, scan_headers(_reading(descriptor), status.st_size, thorough=False)
+            descriptor, head, options, scan_headers(reader_of(descriptor), status.st_size, thorough=False)
         )
     except AudioDecodeError as refused:
         return _otherwise(by_ffmpeg, refused)
@@ -104,7 +104,7 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     options = with_raw_form(path, options)
     descriptor, status, head = open_file(path, raw=bool(options.raw))
     watch = FileSnapshot(path, status)
-    seen = HeaderScan() if options.raw else scan_headers(_reading(descriptor), status.st_size, thorough=True)
+    seen = HeaderScan() if options.raw else scan_headers(reader_of(descriptor), status.st_size, thorough=True)
     if seen.divided and plain_wav(head, options):
         file = os.fdopen(descriptor, "rb")
         stream = _open_stream(file, options, live=False, untrusted=untrusted)
@@ -285,16 +285,6 @@ def _raw(
     return PcmReader(
         stream, head, form.encoding, form.rate, form.channels, size=size, name="raw", owned=owned, live=live
     )
-
-
-def _reading(descriptor: int) -> Callable[[int, int], bytes]:
-    def read(size: int, position: int) -> bytes:
-        try:
-            return os.pread(descriptor, size, position)
-        except OSError:
-            return b""  # a bad disk: the decoder will meet it again, and say so
-
-    return read
 
 
 def _have_ffmpeg() -> bool:

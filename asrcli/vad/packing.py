@@ -24,8 +24,9 @@ _LEAST_FILL = 0.4
 _SEARCH = 10 * SAMPLE_RATE
 _MEAN = 160 * SAMPLE_RATE // 1000
 _STEP = 20 * SAMPLE_RATE // 1000
-#: mean power below which all places are equally quiet (-80 dBFS): a filter leaves traces in digital silence
-_SILENCE = 1e-8
+#: mean power below which all places are equally quiet (-80 dBFS, in quiet recordings 50 dB below the loudest place): a
+#: filter leaves traces in digital silence
+_SILENCE, _SILENCE_SHARE = 1e-8, 1e-5
 #: and no piece of a region shorter than this is cut off for that
 _LEAST_PIECE = SAMPLE_RATE
 #: a chunk is divided into parts of at least this length, and this part of it
@@ -113,6 +114,7 @@ def quietest(samples: Samples) -> int:
         return len(samples)
     energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     starts = np.arange(0, len(samples) - _MEAN + 1, _STEP)
-    mean = np.maximum(energy[starts + _MEAN] - energy[starts], _SILENCE * _MEAN)
+    mean = energy[starts + _MEAN] - energy[starts]
+    mean = np.maximum(mean, min(_SILENCE * _MEAN, _SILENCE_SHARE * float(mean.max())))
     latest = len(mean) - 1 - int(np.argmin(mean[::-1]))
     return int(starts[latest]) + _MEAN // 2

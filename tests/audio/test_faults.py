@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -287,6 +288,19 @@ def test_a_fragment_whose_header_is_damaged(
         (warning,) = decoded.warnings
         lost = float(warning.removeprefix("truncated: ").split()[0])
         assert lost == pytest.approx(LENGTH - decoded.seconds, abs=0.1)
+
+
+@pytest.mark.parametrize("name", [b"mdat", b"free", b"moov"])
+def test_a_box_of_impossible_size(
+    name: bytes, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    """It was an internal error."""
+    path = encode(tmp_path / "a.m4a", "-i", wav, "-c:a", "aac")
+    data = path.read_bytes()
+    at = data.index(name) - 4
+    path.write_bytes(data[:at] + b"\0\0\0\1" + name + b"\xff" * 8 + data[at + 16 :])
+    with contextlib.suppress(AsrcliError):
+        assert decode(path).warnings
 
 
 def test_a_truncated_mp4_that_lost_its_index(

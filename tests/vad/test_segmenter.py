@@ -310,6 +310,14 @@ def test_a_cut_is_sought_in_the_last_ten_seconds() -> None:
     assert cut.inside == 30 * SAMPLE_RATE - 1280
 
 
+@pytest.mark.parametrize("decibels", [-50, -80])
+def test_the_quietest_point_of_a_quiet_recording(decibels: int) -> None:
+    """All of it was below the level of silence: it was cut anywhere."""
+    sound = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
+    sound[8000 : 8000 + 2560] *= 0.01
+    assert quietest(sound * np.float32(10 ** (decibels / 20))) == 8000 + 1280
+
+
 def test_the_quietest_point_is_the_middle_of_160_ms_and_the_latest_of_equals() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
     noise[8000 : 8000 + 2560] = 0
