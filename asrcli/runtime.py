@@ -6,6 +6,7 @@ of its requests share.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -109,7 +110,8 @@ class Session:
 
     def close(self) -> None:
         """Release the models, or end the connections to the server."""
-        self._stack.close()
+        if not sys.is_finalizing():  # else threads are stopped that may hold the models' lock
+            self._stack.close()
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,3 +126,40 @@ def test_a_lost_engine_is_reported_until_it_is_back(
     with loaded.acquire(tones) as again:
         assert text_of(again) == WORDS[3]
     assert loaded.failure is None
+
+
+UNCLOSED = """
+import sys, threading, time, types
+from contextlib import contextmanager
+from asrcli.runtime import Runtime
+from tests.tone import tone_spec
+from pathlib import Path
+
+@contextmanager
+def opened():
+    with Runtime(tone_spec("zipformer_ctc", Path(sys.argv[1])), jobs=1) as runtime:
+        yield runtime
+
+def hold(lock):
+    with lock:
+        held.set()
+        time.sleep(3600)
+
+# A module's names are given up while the interpreter ends.
+module = sys.modules["module"] = types.ModuleType("module")
+module.unclosed = opened()
+runtime = module.unclosed.__enter__()
+held = threading.Event()
+threading.Thread(target=hold, args=(eval(sys.argv[2]),), daemon=True).start()
+held.wait()
+"""
+
+
+@pytest.mark.parametrize("lock", ["runtime.loaded._lock", "runtime.loaded.engines[0]._changed"])
+def test_a_program_that_ends_without_closing_does_not_wait_for_its_stopped_threads(
+    tone_models: Callable[..., Path], lock: str
+) -> None:
+    """The interpreter stops the other threads, which may hold a lock, before it ends what a generator has opened."""
+    command = [sys.executable, "-c", UNCLOSED, str(tone_models("zipformer_ctc")), lock]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

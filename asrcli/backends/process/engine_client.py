@@ -6,6 +6,7 @@ jobs are retried one at a time in a new child; the job with which it exits again
 
 import contextlib
 import os
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -154,7 +155,11 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
                     self._send("cancel", job.id)
 
     def close(self) -> None:
-        """End the engine process; unanswered futures fail with `EngineError`."""
+        """End the engine process; unanswered futures fail with `EngineError`. Does nothing while the interpreter ends:
+        threads are stopped that may hold the lock, and the engine process ends when the connection does.
+        """
+        if sys.is_finalizing():
+            return
         with self._changed:
             if self._closed:
                 return
