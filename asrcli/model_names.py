@@ -53,6 +53,11 @@ _WHISPER_SIZES = {
     "large-v2": "large-v3", "large-v3": "large-v3", "large-v3.5": "large-v3.5", "turbo": "turbo",
     "large-v3-turbo": "turbo", "large-turbo": "turbo",
 }  # fmt: skip
+#: sizes that have other names, or a model, for CTranslate2 alone
+_CTRANSLATE2_SIZES = {
+    "large-v2": "large-v2",
+    **dict.fromkeys(("turbo", "large-v3-turbo", "large-turbo"), "large-v3-turbo"),
+}
 
 
 def automatic(memory: int) -> tuple[str, ...]:
@@ -76,6 +81,6 @@ def synonyms(name: str) -> tuple[str, ...]:
     if match is None or size is None:
         return (bare,) if "/" in name else ()  # with its organisation, as in nvidia/parakeet-tdt-0.6b-v2
     distil = "distil-" if match["distil"] or match["distil_too"] else ""
-    fast = f"faster-{distil}whisper-{'large-v3-turbo' if size == 'turbo' else size}"
+    fast = f"faster-{distil}whisper-{_CTRANSLATE2_SIZES.get(match['size'], size)}"
     found = (f"whisper-{distil}{size}", fast)
     return found[::-1] if bare.startswith("faster-") else found
