@@ -172,3 +172,13 @@ def whisper(
     """A model that detects Welsh in one.wav and English in two.wav."""
     write_models({"tones": tone_entry("whisper", tone_models("whisper"))})
     home["ASRCLI_MODEL"] = "tones"
+
+
+@pytest.fixture
+def gpu(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A value of PATH with a driver that reports a GPU."""
+    folder = tmp_path_factory.mktemp("driver")
+    program = folder / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'NVIDIA H200, 570.86.15, 143771, 100000'\n")
+    program.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"

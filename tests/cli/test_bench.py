@@ -25,9 +25,10 @@ def test_figures_for_each_number_of_threads(asrcli: Program) -> None:
 
 
 @pytest.mark.usefixtures("wheel_audio")
-def test_a_table_for_people(asrcli: Program) -> None:
-    done = asrcli("bench", "--seconds", "5", "--rounds", "1", "--jobs", "1")
-    heading, line, recommendation = done.stdout.splitlines()[-3:]
+def test_a_table_for_people(asrcli: Program, gpu: str) -> None:
+    done = asrcli("bench", "--seconds", "5", "--rounds", "1", "--jobs", "1", env={"PATH": gpu})
+    card, heading, line, recommendation = done.stdout.splitlines()[-4:]
+    assert card == "cuda:0: NVIDIA H200, driver 570.86.15, 151 GB (105 free)"
     assert heading.split() == ["model", "device", "batch", "threads", "chunk", "x", "real", "time", "loading", "memory"]
     assert line.split()[:3] == ["moonshine-tiny-en", "auto", "1"]
     assert float(line.split()[3]) > 0

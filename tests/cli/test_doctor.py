@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
+from asrcli.cli.commands.doctor.checks import run_checks
 from asrcli.errors import ExitCode
+from asrcli.models.registry import Registry
 from tests.cli.conftest import Program
 
 
@@ -42,3 +45,15 @@ def test_an_unknown_model_is_reported(asrcli: Program) -> None:
     done = asrcli("doctor", "--model", "no-such-model")
     assert done.returncode == ExitCode.MODEL
     assert "no-such-model" in done.stdout
+
+
+def test_gpus_are_listed_with_driver_and_memory(gpu: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", gpu)
+    found = {
+        check.name: check
+        for check in takewhile(lambda check: check.name != "ffmpeg", run_checks(Registry(tmp_path), None))
+    }
+    assert found["cuda:0"].text == "NVIDIA H200, driver 570.86.15, 151 GB (105 free)"
+    assert found["cuda:0"].facts == {
+        "name": "NVIDIA H200", "driver": "570.86.15", "memory": 143771 << 20, "free": 100000 << 20
+    }  # fmt: skip
