@@ -45,6 +45,10 @@ class SpeechBackend(Protocol):
     @property
     def backend(self) -> str: ...
 
+    #: what the user should know of how the model was loaded
+    @property
+    def notices(self) -> tuple[str, ...]: ...
+
     #: longest pause inside a chunk where the user sets none, seconds
     @property
     def max_gap(self) -> float: ...
@@ -56,8 +60,17 @@ class SpeechBackend(Protocol):
     def window_for(self, request: RecognitionOptions) -> float:
         """Longest chunk for a request, seconds."""
 
-    def submit(self, samples: Samples, request: RecognitionOptions, *, order: int = 0) -> Future[Hypothesis]:
-        """Hand over one chunk, (samples,) at 16 kHz; waits while the engine is busy. A lower `order` goes first."""
+    def submit(
+        self,
+        samples: Samples,
+        request: RecognitionOptions,
+        *,
+        order: int = 0,
+        growing: Callable[[Hypothesis], None] | None = None,
+    ) -> Future[Hypothesis]:
+        """Hand over one chunk, (samples,) at 16 kHz; waits while the engine is busy. A lower `order` goes first.
+        `growing` gets what is recognised so far, in another thread, from models that write their text word by word.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +182,12 @@ class _Transcription:
         new_tracker = resources.new_stream_tracker if live else resources.new_tracker
         self._speakers = SpeakerLabels(new_tracker() if new_tracker and not split else None, stream.offset)
         self._live = LiveBlocks(stream.blocks()) if live else None
-        self._sentences = SentenceEnds(self._channels[0].segmenter, self._channels[0].chunks)
+        submit = self._submit_chunk
+        self._sentences = SentenceEnds(
+            self._channels[0].segmenter,
+            self._channels[0].chunks,
+            lambda samples, request, growing: submit(samples, request, growing=growing),
+        )
         #: whether the stream has turned out to be recorded right now
         self._waiting = False
         #: whether the listener has taken segments for good, and what the text steps had to report of them
@@ -298,7 +316,8 @@ class _Transcription:
         segments, turns = self._labelled()
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
         gaps = self._gaps()
-        warnings = [*self._stream.warnings, *(note for each in self._channels for note in each.assembler.warnings)]
+        warnings = [*self._resources.backend.notices, *self._stream.warnings]
+        warnings += [*(note for each in self._channels for note in each.assembler.warnings)]
         warnings += [*self._speakers.warnings, *(gap.warning for gap in gaps), *self._taken_warnings]
         if not segments and not gaps and not self._taken:
             warnings.append(NO_SPEECH)

@@ -51,6 +51,10 @@ _EARLIER = 2
 _MARKS = SENTENCE_ENDS | CLAUSE_ENDS
 
 
+#: decodes samples of no chunk; the last argument gets what the model has written so far, in another thread
+SubmitGrowing = Callable[[Samples, RecognitionOptions, Callable[[Hypothesis], None]], Future[Hypothesis]]
+
+
 class ChunkSink(Protocol):
     """What decodes chunks in order; `chunk_decoding.ChunkQueue` implements it."""
 
@@ -73,11 +77,25 @@ class _Look:
     started: float
 
 
+@dataclass(slots=True)
+class _Grown:
+    """What one decode has written so far."""
+
+    text: str = ""
+
+    def take(self, hypothesis: Hypothesis) -> None:
+        self.text = hypothesis.text
+
+
 class SentenceEnds:
     """Decodes the growing speech of one live channel, and ends its chunks where sentences end."""
 
-    def __init__(self, segmenter: Segmenter, chunks: ChunkSink) -> None:
+    def __init__(self, segmenter: Segmenter, chunks: ChunkSink, submit: SubmitGrowing | None = None) -> None:
+        """`submit` None: that of the chunks, which reports nothing until it is done."""
         self._segmenter, self._chunks = segmenter, chunks
+        self._submit = submit or (lambda samples, request, _: chunks.submit(samples, request))
+        #: what the decode that runs has written so far
+        self._grown = _Grown()
         self._look: _Look | None = None
         #: start and length of the speech decoded last, its words, and how long the decode took
         self._start, self._length = -1, 0
@@ -95,12 +113,14 @@ class SentenceEnds:
     @property
     def text(self) -> str:
         """The latest text of the speech that no chunk holds yet."""
-        return join_words(self._words)
+        grown = split_words(self._grown.text)[:-1]  # the last word may be half of one
+        return join_words(grown if len(grown) > len(self._words) else self._words)
 
     def look(self, request: RecognitionOptions, *, cuts: bool = True, shown: bool = False) -> None:
         """Call it as the stream grows. With `cuts`, chunks end at sentences; with `shown`, the text is wanted, too."""
         if (start := self._segmenter.begin) != self._start:
             self._start, self._length, self._words, self._failed = start, 0, [], False
+            self._grown = _Grown()
             self._earlier.clear()
         if self._look is not None and self._look.decoding.done():
             look, self._look = self._look, None
@@ -124,11 +144,13 @@ class SentenceEnds:
         if chunk is None or not (shown or len(chunk.samples) >= _SHORTEST * SAMPLE_RATE):
             return
         self._length = len(chunk.samples)
-        self._look = _Look(chunk, self._chunks.submit(chunk.samples, request), pausing, time.monotonic())
+        self._grown = _Grown()
+        decoding = self._submit(chunk.samples, request, self._grown.take)
+        self._look = _Look(chunk, decoding, pausing, time.monotonic())
 
     def _take(self, look: _Look, request: RecognitionOptions, *, cuts: bool) -> None:
         """The chunk, or a part of it, is final if it ends with a sentence."""
-        chunk, decoding = look.chunk, look.decoding
+        chunk, decoding, self._grown = look.chunk, look.decoding, _Grown()
         self._failed = decoding.exception() is not None
         if self._failed:  # reported where the chunk itself is decoded
             return

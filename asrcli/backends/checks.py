@@ -129,6 +129,11 @@ class SpeechModel:
         return self.spec.name
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know of how it was loaded; empty until it is."""
+        return ()
+
+    @property
     def window(self) -> float:
         """Longest chunk without hotwords and prompt, seconds."""
         return window_of(self.spec)

@@ -71,9 +71,25 @@ class LoadedModel(SpeechModel):
         """The engine that runs the model: the backend's kind, or that of its fallback."""
         return self.engine.backend(self.service) or self.kind
 
-    def submit(self, samples: Samples, request: Any = None, *, order: int = 0) -> Future[Any]:
-        """Submit a job to the engine with the fewest jobs, see `EngineClient.submit`."""
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know of how it was loaded; empty until it is."""
+        return self.engine.notices(self.service)
+
+    def submit(
+        self,
+        samples: Samples,
+        request: Any = None,
+        *,
+        order: int = 0,
+        growing: Callable[[Any], None] | None = None,
+    ) -> Future[Any]:
+        """Submit a job to the engine with the fewest jobs, see `EngineClient.submit`; engines on other machines report
+        no results so far.
+        """
         engine = min(self._engines, key=lambda engine: engine.in_flight)
+        if isinstance(engine, EngineClient):
+            return engine.submit(self.service, samples, request, priority=self.priority, order=order, growing=growing)
         return engine.submit(self.service, samples, request, priority=self.priority, order=order)
 
     def cancel(self, future: Future[Any]) -> None:

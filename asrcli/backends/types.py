@@ -5,7 +5,7 @@ between the two processes, so it is plain data.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -86,6 +86,8 @@ class DecodeJob:
 
     samples: Samples
     request: Any = None
+    #: lower goes first, where a service orders its jobs itself
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,25 @@ class Service(Protocol):
     batch_size: int
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Any]: ...
+
+
+#: takes the result of a job, or the exception with which it failed
+Answer = Callable[[Any], None]
+
+
+class SchedulingService(Service, Protocol):
+    """A service that forms its batches itself: jobs are handed to it as they come, and each is answered once it is
+    done. Methods return at once; answers come from a thread of its own.
+    """
+
+    def start(self, key: int, job: DecodeJob, answer: Answer, growing: Answer | None) -> None:
+        """Take a job; its samples are valid until it is answered. `growing` gets what is recognised so far."""
+
+    def abort(self, key: int) -> None:
+        """End a job, which is answered with EngineClosedError; nothing where it has been answered."""
+
+    def close(self) -> None:
+        """Release the engine once all jobs are answered; no more are handed over."""
 
 
 class Recognizer(Service, Protocol):

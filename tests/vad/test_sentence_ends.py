@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -245,3 +247,31 @@ def test_no_word_is_lost_or_repeated_at_a_cut(seed: int) -> None:
     speaker = Sentences(" ".join(words), hangover=float(random.choice([0.1, 0.4, 0.8])))
     speaker.speak(np.concatenate([speaker.sound(pauses), np.zeros(4 * SAMPLE_RATE, np.float32)]))
     assert " ".join(" ".join(speaker.texts).split()) == " ".join(words)
+
+
+def test_text_that_is_being_written_is_shown_once_it_is_longer() -> None:
+    speaker = Speaker("spoken words here", shown=True)
+    writing: list[tuple[Future[Hypothesis], Callable[[Hypothesis], None]]] = []
+
+    def submit(samples: Samples, request: RecognitionOptions, growing: Callable[[Hypothesis], None]) -> Any:
+        del samples, request
+        writing.append((Future(), growing))
+        return writing[-1][0]
+
+    speaker.ends = SentenceEnds(speaker.segmenter, speaker.ends._chunks, submit)
+    speaker.speak(seconds((0.9, 1.5)))
+    ((first, growing),) = writing
+    shown = []
+    for text in ("spo", "spoken wor", "spoken words he"):
+        growing(Hypothesis(text))
+        shown.append(speaker.ends.text)
+    assert shown == ["", "spoken", "spoken words"]
+    first.set_result(Hypothesis("spoken words here"))
+    speaker.speak(seconds((0.9, 1.0)))
+    assert speaker.ends.text == "spoken words here"
+    writing[1][1](Hypothesis("spoken words th"))  # shorter than what is shown
+    assert speaker.ends.text == "spoken words here"
+    writing[1][1](Hypothesis("spoken words there are more"))
+    assert speaker.ends.text == "spoken words there are"
+    growing(Hypothesis("late words of the decode before, which count no more"))
+    assert speaker.ends.text == "spoken words there are"

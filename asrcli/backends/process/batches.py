@@ -36,6 +36,8 @@ class PendingJob:
     request: Any
     priority: int
     order: int = 0
+    #: whether what is recognised so far is wanted
+    growing: bool = False
 
 
 class JobQueue:
@@ -66,9 +68,10 @@ class JobQueue:
             self._services[name] = service
             self._changed.notify_all()
 
-    def close(self, name: str) -> None:
+    def close(self, name: str) -> Service | None:
+        """Hand over no more jobs of a service, which is returned; None: there is none of this name."""
         with self._changed:
-            self._services.pop(name, None)
+            return self._services.pop(name, None)
 
     def take(self) -> tuple[Service, list[PendingJob]]:
         """Wait for the most urgent job whose service is loaded, and add similar jobs where the engine batches.

@@ -9,12 +9,12 @@ import os
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 from asrcli.audio.types import Samples
+from asrcli.backends.process.engine_job import EngineJob, fail
 from asrcli.backends.process.engine_process import EngineProcess, PrestartedEngine, buffer_size, prestart
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.process.synchronization import OrderedCondition
@@ -31,21 +31,6 @@ from asrcli.errors import (
 #: a model that has crashed the engine so often, without a single result, is not retried
 _MAX_CRASHES = 3
 _OTHER_MODEL = "Download it again (asrcli models verify NAME checks its files), or choose another with --model."
-
-
-@dataclass(slots=True)
-class _Job:
-    id: int
-    service: str
-    start: int
-    length: int
-    request: Any
-    priority: int
-    order: int
-    future: Future[Any] = field(default_factory=Future)
-
-    def message(self) -> tuple[Any, ...]:
-        return ("job", self.id, self.service, self.start, self.length, self.request, self.priority, self.order)
 
 
 class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
@@ -68,15 +53,16 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             prestarted.taken = True
         self._services: dict[str, tuple[str, Any]] = {}
         self._refused: dict[str, Exception] = {}
-        self._backends: dict[str, str] = {}
+        #: what the engine reported of the services that it has loaded
+        self._info: dict[str, dict[str, Any]] = {}
         self._loading: dict[str, Future[Any]] = {}
-        self._in_flight: dict[int, _Job] = {}
-        self._retry_queue: deque[_Job] = deque()
+        self._in_flight: dict[int, EngineJob] = {}
+        self._retry_queue: deque[EngineJob] = deque()
         #: services that have returned a result, and how often the others crashed the engine
         self._has_succeeded: set[str] = set()
         self._crashes: Counter[str] = Counter()
         self._failure: AsrcliError | None = None
-        self._retrying: _Job | None = None
+        self._retrying: EngineJob | None = None
         self._next_id = 0
         self._closed = False
         self._child = self._start_reader(prestarted.child)
@@ -123,7 +109,12 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
     def backend(self, name: str) -> str | None:
         """The engine that runs a service; None until it is loaded."""
         with self._changed:
-            return self._backends.get(name)
+            return self._info.get(name, {}).get("backend")
+
+    def notices(self, name: str) -> tuple[str, ...]:
+        """What the user should know of how a service was loaded; empty until it is."""
+        with self._changed:
+            return tuple(self._info.get(name, {}).get("notices", ()))
 
     def unload(self, name: str) -> None:
         """Release a service and its memory once its running jobs are done."""
@@ -132,23 +123,26 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             self._send("unload", name)
 
     def submit(
-        self, name: str, samples: Samples, request: Any = None, *, priority: int = 0, order: int = 0
-    ) -> Future[Any]:
+        self, name: str, samples: Samples, request: Any = None, *, priority: int = 0, order: int = 0,
+        growing: Callable[[Any], None] | None = None,
+    ) -> Future[Any]:  # fmt: skip
         """Submit float32 samples, (samples,) at 16 kHz, to a loaded service; copies them, and waits while too many jobs
         are in flight. Jobs of lower `priority` go first (live streams before files), and of those the ones of lower
-        `order` (the first file of a batch). Raises EngineError: the engine is closed, the job is larger than the shared
-        buffer, or the service is not loaded (the error with which loading failed, if it did).
+        `order` (the first file of a batch). `growing` gets results so far, in a thread of the client, from services
+        that report them. Raises EngineError: the engine is closed, the job is larger than the shared buffer, or the
+        service is not loaded (the error with which loading failed, if it did).
         """
         if len(samples) > self._buffer.capacity:
             raise EngineError(f"a chunk of {len(samples)} samples does not fit the engine's buffer")
+        job = EngineJob(name, len(samples), request, priority, order, growing)
         with self._changed:
-            job = self._allocate(name, samples, request, priority, order)
+            self._allocate(job, samples)
             self._in_flight[job.id] = job
             self._send(*job.message())
         return job.future
 
     def cancel(self, future: Future[Any]) -> None:
-        """Cancel a job that no thread has started; its future then fails with `EngineError`."""
+        """Cancel a job that no thread has started, or that its service can abort; the future fails with EngineError."""
         with self._changed:
             for job in self._in_flight.values():
                 if job.future is future:
@@ -172,15 +166,16 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         self._reader.join(timeout=5)
         os.close(self._buffer_fd)
         for future in abandoned:
-            _fail(future, EngineClosedError("the engine was closed"))
+            fail(future, EngineClosedError("the engine was closed"))
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- submitting -------------------------------------------------------------------------------------------------
 
-    def _allocate(self, name: str, samples: Samples, request: Any, priority: int, order: int) -> _Job:
-        length, start = len(samples), None
+    def _allocate(self, job: EngineJob, samples: Samples) -> None:
+        """Wait for room, and give the job its place and number."""
+        start = None
 
         def allocated() -> bool:
             nonlocal start
@@ -188,17 +183,17 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
                 raise EngineClosedError("the engine was closed")
             if self._failure is not None:
                 raise self._failure
-            if name not in self._services:
-                raise self._refused.get(name) or EngineError(f"no service {name!r} is loaded")
+            if job.service not in self._services:
+                raise self._refused.get(job.service) or EngineError(f"no service {job.service!r} is loaded")
             if not self._retry_queue and self._retrying is None and len(self._in_flight) < self._limit:
-                start = self._buffer.allocate(length) if length else 0
+                start = self._buffer.allocate(job.length) if job.length else 0
             return start is not None
 
-        self._changed.wait_for_turn(allocated, priority, order)
+        self._changed.wait_for_turn(allocated, job.priority, job.order)
         assert start is not None
-        self._buffer.view(start, length)[:] = samples
+        self._buffer.view(start, job.length)[:] = samples
         self._next_id += 1
-        return _Job(self._next_id, name, start, length, request, priority, order)
+        job.id, job.start = self._next_id, start
 
     def _send(self, *message: Any) -> None:
         # The reader sees the end of the connection, and restarts the child.
@@ -218,9 +213,17 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
                 break
             if message[0] == "done":
                 self._on_done(message[1])
+            elif message[0] == "growing":
+                self._on_growing(*message[1:])
             elif message[0] == "loaded":
                 self._on_loaded(*message[1:])
         self._on_exit(child)
+
+    def _on_growing(self, job_id: int, result: Any) -> None:
+        with self._changed:
+            job = self._in_flight.get(job_id)
+        if job is not None and job.growing is not None:
+            job.growing(result)
 
     def _on_done(self, answers: Iterable[tuple[int, Any, Exception | None]]) -> None:
         done: list[tuple[Future[Any], Any, Exception | None]] = []
@@ -238,7 +241,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             self._changed.notify_all()
         for future, result, error in done:
             if error is not None:
-                _fail(future, error)
+                fail(future, error)
             elif future.set_running_or_notify_cancel():
                 future.set_result(result)
 
@@ -248,13 +251,13 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             if future is None:
                 return  # closed meanwhile
             if info is not None:
-                self._backends[name] = info["backend"]
+                self._info[name] = info
             lost = [] if error is None else self._refuse([name], error)
         if error is None:
             future.set_result(info)
         else:
             for loser in [future, *lost]:
-                _fail(loser, error)
+                fail(loser, error)
 
     def _raise_limit(self, done: Future[dict[str, Any]]) -> None:
         """Allow two batches a thread in flight, now that their size is known, and one job more (see `JobQueue`)."""
@@ -280,7 +283,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         self._changed.notify_all()
         return [job.future for job in lost]
 
-    def _held(self) -> list[_Job]:
+    def _held(self) -> list[EngineJob]:
         return [*self._in_flight.values(), *self._retry_queue, *([self._retrying] if self._retrying else [])]
 
     # -- after a crash -----------------------------------------------------------------------------------------------
@@ -311,7 +314,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             self._retry_next()
             self._changed.notify_all()
         for future, error in failed:
-            _fail(future, error)
+            fail(future, error)
 
     def _give_up_on(self, name: str, ended: str, hint: str) -> list[tuple[Future[Any], AsrcliError]]:
         """Refuse a service that only crashes the engine; returns the futures of its jobs with their error."""
@@ -348,8 +351,3 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         if self._retry_queue:
             self._retrying = self._retry_queue.popleft()
             self._send(*self._retrying.message())
-
-
-def _fail(future: Future[Any], error: Exception) -> None:
-    if future.set_running_or_notify_cancel():
-        future.set_exception(error)

@@ -1,8 +1,9 @@
 """The engine process: services, a queue, and threads that decode. Started by `engine_process`.
 
 Messages, each a pickled tuple, parent to child: ("import", module, ...), ("load", name, kind, spec), ("unload", name),
-("job", id, name, start, length, request, priority), ("cancel", id). Child to parent: ("loaded", name, info, error),
-("done", ((id, result, error), ...)), one for each batch. The process exits when the connection ends.
+("job", id, name, start, length, request, priority, order, growing), ("cancel", id). Child to parent: ("loaded", name,
+info, error), ("growing", id, result), ("done", ((id, result, error), ...)), one for each batch. The process exits when
+the connection ends.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,7 +21,7 @@ from asrcli.backends.process import engine_log
 from asrcli.backends.process.batches import JobQueue, PendingJob
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.registry import loader_of
-from asrcli.backends.types import DecodeJob, Service
+from asrcli.backends.types import DecodeJob, SchedulingService, Service
 from asrcli.errors import AsrcliError, EngineClosedError, EngineError, machine_error
 
 
@@ -32,6 +34,8 @@ class EngineWorker:
         self._buffer = buffer
         self._threads = threads
         self._queue = JobQueue(threads)
+        #: jobs that services which form their batches themselves have not answered
+        self._started: dict[int, SchedulingService] = {}
 
     def serve(self) -> None:
         for number in range(self._threads):
@@ -53,9 +57,17 @@ class EngineWorker:
         elif kind == "import":
             threading.Thread(target=_import, args=rest, daemon=True).start()
         elif kind == "unload":
-            self._queue.close(rest[0])
-        elif kind == "cancel" and self._queue.drop(rest[0]):
-            self._send("done", [(rest[0], None, EngineClosedError("cancelled"))])
+            close = getattr(self._queue.close(rest[0]), "close", None)
+            if close is not None:
+                close()
+        elif kind == "cancel":
+            self._cancel(rest[0])
+
+    def _cancel(self, job_id: int) -> None:
+        if self._queue.drop(job_id):
+            self._send("done", [(job_id, None, EngineClosedError("cancelled"))])
+        elif (service := self._started.get(job_id)) is not None:
+            service.abort(job_id)
 
     def _load(self, name: str, kind: str, spec: Any) -> None:
         try:
@@ -65,17 +77,38 @@ class EngineWorker:
             return
         # Sent before the first job can run: a crash of that job must not count as a crash while loading.
         info = {"batch_size": service.batch_size, "backend": getattr(service, "backend", kind)}
+        info["notices"] = getattr(service, "notices", ())
         self._send("loaded", name, info, None)
         self._queue.open(name, service)
 
     def _decode_loop(self) -> None:
         while True:
             service, batch = self._queue.take()
+            if hasattr(service, "start"):
+                for job in batch:
+                    self._start(service, job)
+                continue
             try:
                 results = self._run(service, batch)
             except BaseException as error:  # noqa: BLE001 - as above
                 results = [error] * len(batch)
             self._answer([_answer_to(job.id, result) for job, result in zip(batch, results, strict=True)])
+
+    def _start(self, service: Any, job: PendingJob) -> None:
+        """Hand a job to a service that answers by itself."""
+        self._started[job.id] = service
+        growing = partial(self._send, "growing", job.id) if job.growing else None
+        samples = self._buffer.view(job.start, job.length)
+        try:
+            service.start(
+                job.id, DecodeJob(samples, job.request, job.priority), partial(self._answer_started, job.id), growing
+            )
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._answer_started(job.id, error)
+
+    def _answer_started(self, job_id: int, result: Any) -> None:
+        if self._started.pop(job_id, None) is not None:
+            self._answer([_answer_to(job_id, result)])
 
     def _answer(self, answers: Sequence[tuple[Any, ...]]) -> None:
         """In one message: each wakes the other process."""

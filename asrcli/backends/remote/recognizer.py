@@ -7,6 +7,7 @@ batch resumes. Nothing of this is loaded unless a server is named.
 import heapq
 import io
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -71,10 +72,18 @@ class RemoteRecognizer(SpeechModel):
     def backend(self) -> str:
         return "remote"
 
-    def submit(self, samples: Samples, request: RecognitionOptions, *, order: int = 0) -> Future[Hypothesis]:
+    def submit(
+        self,
+        samples: Samples,
+        request: RecognitionOptions,
+        *,
+        order: int = 0,
+        growing: Callable[[Hypothesis], None] | None = None,
+    ) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way. A lower `order` goes first.
-        Raises EngineError: it is closed.
+        Servers report nothing before the whole text. Raises EngineError: it is closed.
         """
+        del growing
         with self._changed:
             self._changed.wait_for_turn(self._has_room, order)
             task = _RemoteTask(order, next(self._numbers), np.array(samples, dtype=np.float32), request)

@@ -20,6 +20,8 @@ class StablePrefix:
     def __init__(self) -> None:
         self._stable: list[UntimedWord] = []
         self._last: list[UntimedWord] = []
+        #: words of the text that is shown
+        self._shown = 0
 
     @property
     def stable(self) -> bool:
@@ -35,6 +37,17 @@ class StablePrefix:
         agreed = max(agreed, len(split_words(settled)))
         self._stable += words[len(self._stable) : agreed]
         self._last = words
+        self._shown = max(len(words), len(self._stable))
+        return join_words(self._stable), join_words([*self._stable, *words[len(self._stable) :]])
+
+    def preview(self, text: str) -> tuple[str, str] | None:
+        """The same for a hypothesis whose end is not written yet, without its last word, which may be half of one;
+        None: it has no more words than are shown. Nothing becomes stable.
+        """
+        words = split_words(text)[:-1]
+        if len(words) <= self._shown:
+            return None
+        self._shown = len(words)
         return join_words(self._stable), join_words([*self._stable, *words[len(self._stable) :]])
 
     def rest(self, text: str) -> str:

@@ -30,8 +30,10 @@ _CUT_SEARCH, _CUT_SMOOTH = 300, 15
 
 _NO_CHUNK = Chunk(0, np.empty(0, np.float32), ())
 
-#: `recognise(samples, options, slot)`: decode (n,) samples at 16 kHz once the slot is granted
-Recognise = Callable[[Samples, RecognitionOptions, Slot], Awaitable[Hypothesis]]
+#: gets a hypothesis whose end is not written yet
+Growing = Callable[[Hypothesis], None]
+#: `recognise(samples, options, slot, growing)`: decode (n,) samples at 16 kHz once the slot is granted
+Recognise = Callable[[Samples, RecognitionOptions, Slot, Growing], Awaitable[Hypothesis]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class SentenceDecoder(Protocol):
     @property
     def waiting(self) -> bool:
         """Whether the decode started last has not been granted its slot."""
+
+    def watch(self, grown: Callable[[str], None]) -> None:
+        """Call `grown` with the text so far of the decode that `decode_partial` started last, as the model writes it;
+        never where models give whole texts alone.
+        """
 
     async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
         """Decode a sentence that has ended. Raises EngineClosedError: the engine was closed."""
@@ -86,6 +93,9 @@ class RepeatedDecoder:
         self._chunk = _NO_CHUNK
         #: finished decodes of the sentence, by the spans of their chunks
         self._known: dict[tuple[Region, ...], asyncio.Future[Hypothesis]] = {}
+        #: the text before the chunk that was decoded last, and what gets the text that grows behind it
+        self._before = ""
+        self._grown: Callable[[str], None] = _ignore
 
     def decode_partial(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Words]:
         if self._decoding is not None:
@@ -98,12 +108,16 @@ class RepeatedDecoder:
                 chunk, settles = part, True
                 break
             before.append(self._known[part.regions].result().text)
+        self._before = join(before)
         decoding = self._start(chunk, min(priority, Priority.PAUSE) if settles or sentence.pausing else priority)
         return asyncio.ensure_future(self._words(decoding, chunk, before, settles=settles))
 
     @property
     def waiting(self) -> bool:
         return self._decoding is not None and not self._slot.started
+
+    def watch(self, grown: Callable[[str], None]) -> None:
+        self._grown = grown
 
     async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
         pieces: list[DecodedChunk] = []
@@ -142,7 +156,13 @@ class RepeatedDecoder:
 
     def _start(self, chunk: Chunk, priority: Priority) -> asyncio.Future[Hypothesis]:
         self._chunk, self._slot = chunk, Slot(priority)
-        self._decoding = asyncio.ensure_future(self._recognise(chunk.samples, self._options, self._slot))
+        slot = self._slot
+
+        def growing(hypothesis: Hypothesis) -> None:
+            if slot is self._slot:  # else a newer decode has been started
+                self._grown(join([self._before, hypothesis.text]))
+
+        self._decoding = asyncio.ensure_future(self._recognise(chunk.samples, self._options, slot, growing))
         return self._decoding
 
     async def _words(
@@ -171,6 +191,10 @@ class RepeatedDecoder:
                 part = part_of(part, middle, len(part.samples))
             yield part
             position = cut - _OVERLAP
+
+
+def _ignore(text: str) -> None:
+    """No one watches."""
 
 
 def _quietest(chunk: Chunk, limit: int) -> int:

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -20,7 +20,7 @@ from asrcli.server.http.admission import forget
 from asrcli.server.http.connection import Connection
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.live.decode_scheduler import DecodeScheduler, Slot
-from asrcli.server.live.partial_decoding import Recognise, RepeatedDecoder, SentenceDecoder
+from asrcli.server.live.partial_decoding import Growing, Recognise, RepeatedDecoder, SentenceDecoder
 from asrcli.server.live.session import Label, LiveOptions, LiveSession, Revise
 from asrcli.server.live.streaming import StreamingDecoder
 from asrcli.server.recognition.model_pool import ModelPool, opened
@@ -153,12 +153,13 @@ class LiveService:
     def _recogniser(self, loaded: LoadedModel) -> Recognise:
         """Recognition of single chunks, each once its slot is granted."""
 
-        async def recognise(samples: Samples, request: RecognitionOptions, slot: Slot) -> Hypothesis:
+        async def recognise(samples: Samples, request: RecognitionOptions, slot: Slot, growing: Growing) -> Hypothesis:
             await self._scheduler.enter(slot)
+            loop = asyncio.get_running_loop()
 
             def submit() -> Future[Hypothesis]:
-                whole = Region(0, len(samples))
-                return loaded.submit(level_speech(samples, [whole], 0, offset=loaded.gain_offset)[0], request)
+                leveled = level_speech(samples, [Region(0, len(samples))], 0, offset=loaded.gain_offset)[0]
+                return loaded.submit(leveled, request, growing=partial(call_in, loop, growing))
 
             submitting = asyncio.get_running_loop().run_in_executor(self._submitters, submit)
             # The place is held until the engine is done, even if the result is no longer wanted.
@@ -194,6 +195,12 @@ class LiveService:
         self._submitters.shutdown(wait=False, cancel_futures=True)
         self._streamers.shutdown(wait=False, cancel_futures=True)
         self._revisers.shutdown(wait=False, cancel_futures=True)
+
+
+def call_in(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in the thread of a loop, unless that has ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import math
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,10 +21,11 @@ from asrcli.options import RecognitionOptions, TextOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.agreement import StablePrefix, shown
 from asrcli.server.live.decode_scheduler import Priority
-from asrcli.server.live.endpoint import Endpointer, EndpointOptions, NoiseGate, Reason, Sentence
+from asrcli.server.live.endpoint import Endpointer, EndpointOptions, NoiseGate, Sentence
+from asrcli.server.live.events import Event, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.live.partial_decoding import SentenceDecoder, Words, not_before, segments_of
 from asrcli.speakers.live import SpeakerMemory
-from asrcli.transcript import Gap, Segment, Word, join_words
+from asrcli.transcript import Segment, join_words
 from asrcli.vad.types import WINDOW, Chunk, SpeechDetector
 
 _log = logging.getLogger("asrcli.server")
@@ -59,60 +60,6 @@ class LiveOptions:
     speakers: SpeakerMemory | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SentenceBegan:
-    """The first words of a sentence were recognised. Seconds of the stream."""
-
-    index: int
-    start: float
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """Text of a growing sentence."""
-
-    index: int
-    text: str
-    #: the first part of `text`, which later results do not change
-    stable: str
-    #: end of the audio that it covers, seconds of the stream
-    end: float
-
-
-@dataclass(frozen=True, slots=True)
-class SentenceEnded:
-    """A final sentence. Seconds of the stream."""
-
-    index: int
-    start: float
-    end: float
-    text: str
-    #: what append-only clients add to the last `Partial.stable`: recognised text, before the text steps
-    rest: str
-    reason: Reason | None
-    #: the sentence split at its punctuation
-    segments: tuple[Segment, ...] = ()
-    #: spans with speech that could not be recognised
-    gaps: tuple[Gap, ...] = ()
-    #: the last failure of the engine in it
-    error: AsrcliError | None = None
-
-    @property
-    def language(self) -> str | None:
-        return next((segment.language for segment in self.segments), None)
-
-    @property
-    def speaker(self) -> str | None:
-        """Who speaks most of the words; None: there are no labels."""
-        named = Counter(word.speaker for word in self.words if word.speaker is not None)
-        return max(named, key=named.__getitem__, default=None)
-
-    @property
-    def words(self) -> tuple[Word, ...]:
-        return tuple(word for segment in self.segments for word in segment.words)
-
-
-Event = SentenceBegan | Partial | SentenceEnded
 #: the text steps, applied to the segments of one sentence
 Revise = Callable[[tuple[Segment, ...]], Awaitable[tuple[Segment, ...]]]
 #: labels the segments of a sentence with speakers, given its audio
@@ -163,6 +110,9 @@ class LiveSession:
         self._index = 0
         self._announced = False
         self._prefix = StablePrefix()
+        #: text so far of the decode that runs, which has not been looked at
+        self._grown: str | None = None
+        self._decoder.watch(self._grow)
         #: span of the growing sentence that was decoded last, and how long that took
         self._decoded = (0, 0)
         self._cost = 0.0
@@ -203,7 +153,7 @@ class LiveSession:
         try:
             while self._ended or not self._finished:
                 ended = self._ended.popleft() if self._ended else None
-                for event in await (self._decode_growing() if ended is None else self._decode_ended(ended)):
+                async for event in self._decode_growing() if ended is None else self._decode_ended(ended):
                     yield event
                 self._room.set()
                 if not self._ended and not self._finished and not self._is_due():
@@ -247,34 +197,45 @@ class LiveSession:
 
     # -- results -----------------------------------------------------------------------------------------------------
 
-    async def _decode_growing(self) -> list[Event]:
-        """A partial result of the growing sentence, if there is one and enough of it is new."""
+    async def _decode_growing(self) -> AsyncIterator[Event]:
+        """Partial results of the growing sentence, if there is one and enough of it is new."""
         if not self._is_due():
-            return []
+            return
         async with self._endpointing:
             sentence = None if self._ended else self._endpointer.growing()
         if sentence is None:
-            return []
+            return
         self._decoded = sentence.chunk.start, sentence.chunk.end
         started = time.monotonic()
+        self._grown = None
         decoding = self._decoder.decode_partial(sentence, Priority.UPDATE if self._prefix.stable else Priority.FIRST)
-        await self._wait_for(decoding, sentence)
+        async for text in self._wait_for(decoding, sentence):
+            for event in self._partial(self._prefix.preview(text), sentence):
+                yield event
         if not decoding.done():
             decoding.cancel()
-            return []
+            return
         self._cost = time.monotonic() - started
         try:
             words = decoding.result()
         except EngineClosedError:
             raise
         except EngineError:
-            return []  # its final result is decoded in parts where the whole fails
-        stable, text = (
-            shown(each, self._options.text, self._language) for each in self._prefix.update(words.text, words.settled)
-        )
+            return  # its final result is decoded in parts where the whole fails
+        for event in self._partial(self._prefix.update(words.text, words.settled), sentence):
+            yield event
+
+    def _partial(self, texts: tuple[str, str] | None, sentence: Sentence) -> list[Event]:
+        """The event of a partial result: its stable text, and all that is shown."""
+        stable, text = (shown(each, self._options.text, self._language) for each in texts or ("", ""))
         if not text:
             return []
         return [*self._announce(sentence), Partial(self._index, text, stable, sentence.chunk.end / SAMPLE_RATE)]
+
+    def _grow(self, text: str) -> None:
+        """Take the text so far of the decode that runs."""
+        self._grown = text
+        self._changed.set()
 
     def _is_due(self) -> bool:
         span = self._span
@@ -289,11 +250,16 @@ class LiveSession:
             return fresh >= self._cost  # these decodes are short, and the client waits
         return fresh >= max(self._options.interval, _REST * self._cost)
 
-    async def _wait_for(self, decoding: asyncio.Future[Words], sentence: Sentence) -> None:
-        """Wait for a decode unless a better one is due: of an ended sentence, or at a pause in this one."""
+    async def _wait_for(self, decoding: asyncio.Future[Words], sentence: Sentence) -> AsyncIterator[str]:
+        """Wait for a decode unless a better one is due: of an ended sentence, or at a pause in this one. Its texts so
+        far.
+        """
         while not (decoding.done() or self._ended or self._finished):
             if self._pausing and not sentence.pausing and self._decoder.waiting:
                 return
+            grown, self._grown = self._grown, None
+            if grown is not None:
+                yield grown
             self._changed.clear()
             changed = asyncio.ensure_future(self._changed.wait())
             waiting: set[asyncio.Future[Any]] = {decoding, changed}
@@ -309,7 +275,7 @@ class LiveSession:
         self._index += 1
         return [SentenceBegan(self._index, sentence.onset / SAMPLE_RATE)]
 
-    async def _decode_ended(self, sentence: Sentence) -> list[Event]:
+    async def _decode_ended(self, sentence: Sentence) -> AsyncIterator[Event]:
         decoded = await self._decoder.decode_final(sentence)
         segments = segments_of(decoded, self._options.recognition.language)
         gaps = gaps_of(decoded)
@@ -332,7 +298,8 @@ class LiveSession:
             events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments, gaps, error))
         self._announced = False
         self._prefix = StablePrefix()
-        return events
+        for event in events:
+            yield event
 
 
 def _text(segments: tuple[Segment, ...]) -> str:

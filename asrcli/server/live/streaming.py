@@ -51,6 +51,9 @@ class StreamingDecoder:
     def waiting(self) -> bool:
         return False
 
+    def watch(self, grown: Callable[[str], None]) -> None:
+        """Updates come with each part of the stream."""
+
     async def _words(self, sentence: Sentence) -> Words:
         return Words(await self._send(sentence, "feed"))
 

@@ -44,3 +44,15 @@ def test_nothing_final_is_taken_back(texts: list[str]) -> None:
         assert stable.startswith(before)
         assert shown.startswith(stable)
         before = stable
+
+
+def test_a_text_that_is_being_written_is_shown_without_its_last_word_once_it_is_longer() -> None:
+    prefix = StablePrefix()
+    assert prefix.preview("go") is None
+    assert prefix.preview("good mor") == ("", "good")
+    assert prefix.preview("good morn") is None
+    assert prefix.update("good morning") == ("good", "good morning")
+    assert prefix.preview("good morning ev") is None
+    assert prefix.preview("good morning every bo") == ("good", "good morning every")
+    assert prefix.update("good evening") == ("good", "good evening")
+    assert prefix.preview("good evening to al") == ("good", "good evening to")

@@ -19,8 +19,9 @@ from asrcli.errors import EngineError
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.decode_scheduler import Slot
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions
+from asrcli.server.live.events import Partial, SentenceBegan, SentenceEnded
 from asrcli.server.live.partial_decoding import RepeatedDecoder
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession
 from asrcli.server.live.streaming import StreamingDecoder
 from asrcli.vad.types import WINDOW
 from tests.tone import PAUSE, WORDS, tone_audio, tone_spec, tone_starts
@@ -47,7 +48,7 @@ def host(tone_models: Callable[..., Path]) -> Iterator[EngineClient]:
 
 @pytest.fixture
 def recognise(host: EngineClient) -> Callable[..., Any]:
-    async def decode(samples: np.ndarray, options: RecognitionOptions, turn: Slot) -> Hypothesis:
+    async def decode(samples: np.ndarray, options: RecognitionOptions, turn: Slot, growing: Any) -> Hypothesis:
         return await asyncio.wrap_future(host.submit("offline", samples, options))
 
     return decode
@@ -201,7 +202,7 @@ def test_a_stream_that_is_lost_with_its_engine_is_played_again(
 
 
 def test_an_engine_that_fails_at_every_sentence_fails_the_session_at_its_end(host: EngineClient) -> None:
-    async def decode(samples: np.ndarray, options: RecognitionOptions, turn: Slot) -> Any:
+    async def decode(samples: np.ndarray, options: RecognitionOptions, turn: Slot, growing: Any) -> Any:
         return await asyncio.wrap_future(host.submit("nowhere", samples, options))
 
     with pytest.raises(EngineError, match="nowhere"):
@@ -217,8 +218,8 @@ def test_a_sentence_at_which_the_engine_fails_is_a_gap_and_the_session_continues
     audio = tone_audio([*first, *PAUSES, *second, *PAUSES, *third])
     failures = []
 
-    async def decode(samples: Any, options: Any, turn: Any) -> Any:
-        heard = await recognise(samples, options, turn)
+    async def decode(samples: Any, options: Any, turn: Any, growing: Any) -> Any:
+        heard = await recognise(samples, options, turn, growing)
         if set(heard.text.split()) & set(spoken(second).split()):
             failures.append(heard.text)
             raise EngineError("The engine failed.")
@@ -268,12 +269,12 @@ def test_a_partial_result_that_fails_doubles_no_words(say: Any) -> None:
 def test_what_an_engine_cannot_decode_as_a_whole_is_decoded_in_parts(recognise: Any, how: str) -> None:
     """As in a recording; the engine takes 3 s at a time."""
 
-    async def decode(samples: Any, options: Any, turn: Any) -> Any:
+    async def decode(samples: Any, options: Any, turn: Any, growing: Any) -> Any:
         if len(samples) <= 3 * 16000:
-            return await recognise(samples, options, turn)
+            return await recognise(samples, options, turn, growing)
         if how == "error":
             raise EngineError("too long")
-        return replace(await recognise(samples[: 3 * 16000], options, turn), limit=True)
+        return replace(await recognise(samples[: 3 * 16000], options, turn, growing), limit=True)
 
     sequence = [3, 1, 5, 2, 0, 4, 6, 1, 3, 5, 2, 4]
     [ended] = [event for event in listen(redecoding(decode), tone_audio(sequence)) if isinstance(event, SentenceEnded)]
@@ -281,10 +282,10 @@ def test_what_an_engine_cannot_decode_as_a_whole_is_decoded_in_parts(recognise: 
 
 
 def test_speech_without_words_is_a_gap_of_its_sentence(recognise: Any, caplog: pytest.LogCaptureFixture) -> None:
-    async def decode(samples: Any, options: Any, turn: Any) -> Any:
+    async def decode(samples: Any, options: Any, turn: Any, growing: Any) -> Any:
         if len(samples) > 2 * 16000 or abs(float(samples[:8000].mean())) > 1e-2:
             raise EngineError("no")
-        return await recognise(samples, options, turn)
+        return await recognise(samples, options, turn, growing)
 
     sequence = [3, 1, 5, 2, 0, 4, 6, 1]
     audio = tone_audio(sequence)
@@ -312,3 +313,24 @@ def test_endpointer_gives_every_sample_at_most_once_and_all_speech() -> None:
     assert covered[np.abs(audio) > 0.05].all()
     assert PAUSE < 0.6  # so it is length that ends them
     assert max(len(sentence.chunk.samples) for sentence in sentences) < 16000 * 7
+
+
+def test_words_are_shown_as_the_model_writes_them() -> None:
+    writing: list[Callable[[Hypothesis], None]] = []
+    sequence, words = [3, 1, 5, 2], "words that are written one by one"
+
+    async def decode(samples: Any, options: Any, turn: Any, growing: Callable[[Hypothesis], None]) -> Any:
+        if not writing:
+            for count in range(1, len(words) + 1):
+                growing(Hypothesis(words[:count]))
+                await asyncio.sleep(0)
+        writing.append(growing)
+        return Hypothesis(words)
+
+    events = listen(redecoding(decode), tone_audio(sequence))
+    partial = [event.text for event in events if isinstance(event, Partial)]
+    assert partial[0] == "words"
+    assert partial[: partial.index(words)] == [
+        " ".join(words.split()[:count]) for count in range(1, partial.index(words) + 1)
+    ]
+    assert texts(events) == [words]

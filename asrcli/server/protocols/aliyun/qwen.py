@@ -12,9 +12,10 @@ from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.endpoint import EndpointOptions, Reason
+from asrcli.server.live.events import Partial, SentenceEnded
 from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession
 from asrcli.server.protocols.aliyun.common import word_tokens
 from asrcli.server.recognition.replies import gap_fields
 

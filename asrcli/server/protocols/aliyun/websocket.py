@@ -17,9 +17,10 @@ from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
+from asrcli.server.live.events import Partial, SentenceBegan, SentenceEnded
 from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession
 from asrcli.server.protocols.aliyun.common import speaker_fields, status_of, text_options, vocabulary
 from asrcli.server.recognition.replies import gap_fields, milliseconds
 from asrcli.speakers.live import SpeakerMemory

@@ -9,9 +9,10 @@ from asrcli.server.errors import RequestError, problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.endpoint import EndpointOptions
+from asrcli.server.live.events import Partial, SentenceBegan, SentenceEnded
 from asrcli.server.live.input import LiveInput
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession
 from asrcli.server.protocols.deepgram.fields import ListenFields, alternative, metadata, model_info
 from asrcli.server.recognition.replies import gap_fields
 from asrcli.speakers.live import SpeakerMemory

@@ -12,9 +12,10 @@ from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS, MAX_TEXT_
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.values import flag, parsed_hotwords
+from asrcli.server.live.events import Partial, SentenceBegan, SentenceEnded
 from asrcli.server.live.input import LiveInput
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession
 from asrcli.server.recognition.replies import gap_fields
 from asrcli.speakers.live import SpeakerMemory
 

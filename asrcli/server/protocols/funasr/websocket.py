@@ -14,10 +14,11 @@ from asrcli.script import joint
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
+from asrcli.server.live.events import Partial, SentenceEnded
 from asrcli.server.live.pcm import PcmForm, PcmStream, recording_in
 from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveSession, Partial, SentenceEnded
+from asrcli.server.live.session import LiveSession
 from asrcli.server.protocols.funasr.fields import Utterance
 from asrcli.server.protocols.funasr.replies import acknowledgement, failure, result, speaker_fields, whole_results
 from asrcli.server.recognition.replies import gap_fields, milliseconds

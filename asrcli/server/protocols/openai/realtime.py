@@ -17,9 +17,10 @@ from asrcli.server.errors import RequestError, problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.http.values import decode_base64
+from asrcli.server.live.events import Partial, SentenceBegan, SentenceEnded
 from asrcli.server.live.input import LiveInput
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveSession
 from asrcli.server.protocols.openai.realtime_config import RealtimeConfig
 from asrcli.server.protocols.openai.replies import logprobs
 from asrcli.server.recognition.replies import letter_speakers

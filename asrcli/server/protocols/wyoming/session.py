@@ -13,9 +13,10 @@ from asrcli.options import RecognitionOptions
 from asrcli.script import joint
 from asrcli.server.errors import RequestError, SlowClientError
 from asrcli.server.http.values import language, parsed_hotwords
+from asrcli.server.live.events import SentenceEnded
 from asrcli.server.live.input import LiveInput
 from asrcli.server.live.pcm import MAX_CHANNELS, RATES, PcmForm
-from asrcli.server.live.session import LiveOptions, LiveSession, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession
 from asrcli.server.protocols.wyoming.events import WyomingEvent, WyomingStream
 
 #: bytes of a sample -> its encoding
