@@ -7,4 +7,4 @@ cd "$(dirname "$0")/../.."
 python3 -m venv .venv-funasr
 .venv-funasr/bin/pip install -q 'torch==2.13.0'
 .venv-funasr/bin/pip install -q '.[builtin,funasr]' 'pytest>=8.3' 'pytest-timeout>=2.3' 'hypothesis>=6.120' 'onnx>=1.17'
-.venv-funasr/bin/python -m pytest -q tests/backends/funasr
+.venv-funasr/bin/python -m pytest -q tests/backends/funasr tests/backends/devices/test_out_of_memory.py
