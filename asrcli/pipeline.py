@@ -18,7 +18,7 @@ from asrcli.audio import open_audio
 from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.audio.live_input import LiveBlocks
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
-from asrcli.backends.types import Hypothesis
+from asrcli.backends.types import Growing, Hypothesis
 from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, gaps_of
 from asrcli.errors import CancelledError
 from asrcli.language_detection import Identify, LanguageDetector
@@ -39,13 +39,11 @@ _NOTED_GAIN = 1.0
 class SpeechBackend(Protocol):
     """What the pipeline needs of a backend; `backends.loaded_models.LoadedModel` implements it for local engines."""
 
-    #: names of the model and of the engine
+    #: names of the model and of the engine; what the user should know of how it was loaded
     @property
     def model(self) -> str: ...
     @property
     def backend(self) -> str: ...
-
-    #: what the user should know of how the model was loaded
     @property
     def notices(self) -> tuple[str, ...]: ...
 
@@ -61,12 +59,7 @@ class SpeechBackend(Protocol):
         """Longest chunk for a request, seconds."""
 
     def submit(
-        self,
-        samples: Samples,
-        request: RecognitionOptions,
-        *,
-        order: int = 0,
-        growing: Callable[[Hypothesis], None] | None = None,
+        self, samples: Samples, request: RecognitionOptions, *, order: int = 0, growing: Growing = None
     ) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while the engine is busy. A lower `order` goes first.
         `growing` gets what is recognised so far, in another thread, from models that write their text word by word.
@@ -182,14 +175,8 @@ class _Transcription:
         new_tracker = resources.new_stream_tracker if live else resources.new_tracker
         self._speakers = SpeakerLabels(new_tracker() if new_tracker and not split else None, stream.offset)
         self._live = LiveBlocks(stream.blocks()) if live else None
-        submit = self._submit_chunk
-        self._sentences = SentenceEnds(
-            self._channels[0].segmenter,
-            self._channels[0].chunks,
-            lambda samples, request, growing: submit(samples, request, growing=growing),
-        )
-        #: whether the stream has turned out to be recorded right now
-        self._waiting = False
+        self._sentences = SentenceEnds(self._channels[0].segmenter, self._channels[0].chunks, self._submit_chunk)
+        self._waiting = False  # whether the stream has turned out to be recorded right now
         #: whether the listener has taken segments for good, and what the text steps had to report of them
         self._taken = False
         self._taken_warnings: list[str] = []
@@ -316,16 +303,15 @@ class _Transcription:
         segments, turns = self._labelled()
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
         gaps = self._gaps()
-        warnings = [*self._resources.backend.notices, *self._stream.warnings]
-        warnings += [*(note for each in self._channels for note in each.assembler.warnings)]
+        assembled = [note for each in self._channels for note in each.assembler.warnings]
+        warnings = [*self._resources.backend.notices, *self._stream.warnings, *assembled]
         warnings += [*self._speakers.warnings, *(gap.warning for gap in gaps), *self._taken_warnings]
         if not segments and not gaps and not self._taken:
             warnings.append(NO_SPEECH)
         transcript = self._complete(segments, turns, until=self._position / SAMPLE_RATE)
-        gain = max(each.gain for each in self._channels)
-        notes = (
-            {"levels": {"max_gain_db": round(gain, 1)}, **transcript.notes} if gain >= _NOTED_GAIN else transcript.notes
-        )
+        gain, notes = max(each.gain for each in self._channels), transcript.notes
+        if gain >= _NOTED_GAIN:
+            notes = {"levels": {"max_gain_db": round(gain, 1)}, **notes}
         return replace(transcript, warnings=(*warnings, *transcript.warnings), gaps=tuple(gaps), notes=notes)
 
     def _gaps(self) -> list[Gap]:

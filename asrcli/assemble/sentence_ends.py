@@ -51,8 +51,8 @@ _EARLIER = 2
 _MARKS = SENTENCE_ENDS | CLAUSE_ENDS
 
 
-#: decodes samples of no chunk; the last argument gets what the model has written so far, in another thread
-SubmitGrowing = Callable[[Samples, RecognitionOptions, Callable[[Hypothesis], None]], Future[Hypothesis]]
+#: decodes samples of no chunk; the argument `growing` gets what the model has written so far, in another thread
+SubmitGrowing = Callable[..., Future[Hypothesis]]
 
 
 class ChunkSink(Protocol):
@@ -93,7 +93,7 @@ class SentenceEnds:
     def __init__(self, segmenter: Segmenter, chunks: ChunkSink, submit: SubmitGrowing | None = None) -> None:
         """`submit` None: that of the chunks, which reports nothing until it is done."""
         self._segmenter, self._chunks = segmenter, chunks
-        self._submit = submit or (lambda samples, request, _: chunks.submit(samples, request))
+        self._submit = submit or (lambda samples, request, **_: chunks.submit(samples, request))
         #: what the decode that runs has written so far
         self._grown = _Grown()
         self._look: _Look | None = None
@@ -145,7 +145,7 @@ class SentenceEnds:
             return
         self._length = len(chunk.samples)
         self._grown = _Grown()
-        decoding = self._submit(chunk.samples, request, self._grown.take)
+        decoding = self._submit(chunk.samples, request, growing=self._grown.take)
         self._look = _Look(chunk, decoding, pausing, time.monotonic())
 
     def _take(self, look: _Look, request: RecognitionOptions, *, cuts: bool) -> None:

@@ -80,6 +80,10 @@ class Hypothesis:
         return bool(self.tokens) and all(token.start is not None for token in self.tokens)
 
 
+#: gets what is recognised so far; None: nothing does
+Growing = Callable[[Hypothesis], None] | None
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
     """One call of a service: samples (or none) and a request."""

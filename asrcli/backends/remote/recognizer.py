@@ -7,7 +7,6 @@ batch resumes. Nothing of this is loaded unless a server is named.
 import heapq
 import io
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -19,7 +18,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import SpeechModel
 from asrcli.backends.process.synchronization import OrderedCondition
 from asrcli.backends.remote.check import DEFAULT_MODEL, secret_of
-from asrcli.backends.types import Hypothesis, ModelSpec
+from asrcli.backends.types import Growing, Hypothesis, ModelSpec
 from asrcli.errors import AsrcliError, EngineClosedError, EngineError, RemoteUnavailableError
 from asrcli.options import Hotword, RecognitionOptions
 from asrcli.storage.http import RetryPolicy
@@ -73,12 +72,7 @@ class RemoteRecognizer(SpeechModel):
         return "remote"
 
     def submit(
-        self,
-        samples: Samples,
-        request: RecognitionOptions,
-        *,
-        order: int = 0,
-        growing: Callable[[Hypothesis], None] | None = None,
+        self, samples: Samples, request: RecognitionOptions, *, order: int = 0, growing: Growing = None
     ) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way. A lower `order` goes first.
         Servers report nothing before the whole text. Raises EngineError: it is closed.
