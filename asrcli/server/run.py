@@ -24,7 +24,7 @@ from asrcli.server.http.uvicorn_websocket import WebSocketProtocol
 from asrcli.server.logs import configure as configure_logs
 from asrcli.server.protocols.wyoming.listener import WyomingListener
 from asrcli.server.settings import ServerSettings
-from asrcli.storage.allocator import return_freed_memory
+from asrcli.storage.allocator import return_freed_memory, return_small_blocks
 from asrcli.storage.child_priority import lower_children
 
 #: wanted limit of open files
@@ -109,7 +109,9 @@ def shorten_collections() -> None:
 
 def _collect_again() -> None:
     gc.collect()
-    asyncio.get_running_loop().call_later(_COLLECT_EVERY, _collect_again)
+    loop = asyncio.get_running_loop()
+    loop.run_in_executor(None, return_small_blocks)
+    loop.call_later(_COLLECT_EVERY, _collect_again)
 
 
 def serve(

@@ -15,6 +15,14 @@ def return_freed_memory() -> None:
     _set({_MMAP_THRESHOLD: 1 << 20, _TRIM_THRESHOLD: 16 << 20})
 
 
+def return_small_blocks() -> None:
+    """Return the pages of freed small blocks to the system, which the allocator keeps in an arena for each of many
+    threads. Takes milliseconds: call it in a thread.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def keep_freed_memory() -> None:
     """Keep up to 1 GB of freed memory. Blocks of an engine that frees and allocates tens of megabytes at every layer
     would be mapped and filled with zeros by the system each time.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import random
 import signal
 import socket
@@ -481,6 +482,45 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+FREED = """
+import asyncio, threading
+from pathlib import Path
+from asrcli.server import run
+from asrcli.storage.allocator import return_freed_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+def use_memory():
+    blocks = [bytearray(2000) for _ in range(20_000)]
+    kept.append(blocks[::1000])  # so that no arena ends with free memory
+
+kept = []
+return_freed_memory()
+for _ in range(4):
+    thread = threading.Thread(target=use_memory)
+    thread.start()
+    thread.join()
+use_memory()
+
+async def main():
+    before = resident()
+    run._COLLECT_EVERY = 0.1
+    run.shorten_collections()
+    async with asyncio.timeout(30):
+        while resident() > before - 5000:
+            await asyncio.sleep(0.1)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+def test_memory_that_was_freed_goes_back_to_the_system() -> None:
+    """20 MB of pages that lie between blocks in use, whose arenas the allocator would keep as they are."""
+    subprocess.run([sys.executable, "-c", FREED], check=True, timeout=60)
 
 
 def test_full_garbage_collections_are_made_at_times_and_not_for_long_results() -> None:
