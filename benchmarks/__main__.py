@@ -30,6 +30,7 @@ NAMES = {
     "server": "`asrcli serve`: uploads against the command line",
     "hostile": "`asrcli serve` under broken, huge, cut and hostile requests: leaks, and memory by connections",
     "cluster": "two one-core nodes of a Ray cluster against two jobs without one",
+    "cluster_split": "words and speakers of two hours that two nodes divide, against one machine",
     "cluster_sim": "a simulation of batches on 2 to 10,000 engines, checked against two nodes",
     "health": "how soon `/health` answers while every worker is busy",
     "vad": "what voice activity detection costs",

@@ -24,9 +24,8 @@ from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 
-from asrcli.cluster.actor_pool import RACE_AFTER, RACE_FACTOR
 from asrcli.cluster.files import MOST_THREADS
-from asrcli.cluster.pooled_engine import MOST_HELPERS, PooledEngine
+from asrcli.cluster.pooled_engine import MOST_HELPERS, RACE_AFTER, RACE_FACTOR, PooledEngine
 from benchmarks.measure import load
 
 _DAY = 86400.0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock, Semaphore
 from typing import Any
@@ -22,6 +23,7 @@ from asrcli.batch.results.processing import Processing, produce
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.worker import as_asrcli_error
 from asrcli.cluster.node_engines import NodeEngines
+from asrcli.cluster.shipping import ShippedModels
 from asrcli.errors import AsrcliError, ClusterError, InputUnreadableError
 from asrcli.storage.places import is_stored
 
@@ -35,8 +37,8 @@ class NodeWork:
     models: Mapping[Any, LoadedModel] = field(default_factory=dict)
 
 
-#: opens the engine of a node with so many decoding threads
-WorkFactory = Callable[[int], AbstractContextManager[NodeWork]]
+#: opens the engine of a node with so many decoding threads; `shipped`: with these `ShippedModels`
+WorkFactory = Callable[..., AbstractContextManager[NodeWork]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,17 @@ class EngineActor:
         self._staged: dict[int, LocalResult] = {}
         self._progress: dict[int, FileProgress] = {}
 
-    def start(self, version: str) -> AsrcliError | None:
-        """Open the engine; `version`: that of the driver. The reason why it cannot be used, or None."""
+    def start(self, version: str, shipped: ShippedModels | None = None) -> AsrcliError | None:
+        """Open the engine; `version`: that of the driver; `shipped`: models that this node lacks. The reason why it
+        cannot be used, or None.
+        """
         if version != __version__:
             return ClusterError(f"asrcli {__version__} is installed there, not {version}.", "Install the same version.")
         with contextlib.suppress(OSError):  # a folder of the driver alone; absolute paths work without it
             os.chdir(self._folder)
         try:
-            self._work = self._stack.enter_context(self._factory(self._jobs))
+            factory = self._factory if shipped is None else partial(self._factory, shipped=shipped)
+            self._work = self._stack.enter_context(factory(self._jobs))
             self._others = NodeEngines(self._work.models)
         except Exception as error:  # noqa: BLE001 -- whatever it is, this node cannot be used
             return as_asrcli_error("engine", error)

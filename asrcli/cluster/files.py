@@ -23,6 +23,7 @@ from asrcli.storage.atomic import remove_stale_temporaries
 
 #: threads of the driver: each waits for one file
 MOST_THREADS = 2000
+_FEWEST_THREADS = 256
 
 
 class ClusterFiles:
@@ -34,8 +35,8 @@ class ClusterFiles:
         self._folders: set[Path] = set()
         self._listeners: dict[int, ProgressListener] = {}
         pool.on_progress = self._report
-        #: files that the driver has in work at once; nodes may join, and others wait for their turn
-        self.at_once = min(max(2 * pool.slots, 64), MOST_THREADS)
+        #: files that the driver has in work at once: those that wait for an engine are demand for nodes
+        self.at_once = min(max(2 * pool.slots, _FEWEST_THREADS), MOST_THREADS)
 
     def _report(self, event: FileProgress) -> None:
         if listener := self._listeners.get(event.index):

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -110,9 +111,10 @@ class ModelOnNodes:
 
     def _has(self, engine: PooledEngine) -> bool:
         load = self._loads[engine.number]
-        if not load.done() or load.exception() is not None:  # of the actor, which is lost
+        if not load.done():
             return False
-        if (error := load.result()) is not None and engine.number not in self._refused:
+        error = load.exception() or load.result()  # Ray's client raises an error that is returned
+        if isinstance(error, AsrcliError) and engine.number not in self._refused:
             self._refused.add(engine.number)
             _log.warning("%s does not recognise with %s: %s", engine.host, self._model.name, error)
         return error is None
@@ -133,6 +135,7 @@ class ServerNodes:
             factory=partial(node_work, model_dir, models_file),
             jobs=jobs,
             gpus=uses_gpus(default),
+            release_after=inf,  # by `_release`, as the pool does not see the requests
             on_notice=_log.warning,
         )
         self._stack = ExitStack()

@@ -191,6 +191,7 @@ class BatchArguments:
         "idle; seconds or hours:minutes:seconds.", metavar="TIME", read=readers.time,
         low=0, high=1e7,
     )  # fmt: skip
+    ship_model: bool = _batch(False, "Send the models to nodes of the cluster that lack them.")
     skip_if: tuple[str, ...] = _batch(
         (), "Skip recordings: subtitles, subtitles:LANG (in a track or a file beside them), audio:LANG.",
         metavar="RULES", read=_read_rules,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asrcli.backends.device import uses_gpus
 from asrcli.backends.registry import is_remote
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asrcli.cli.request.arguments import TranscribeArguments
     from asrcli.cli.request.transcribe_request import TranscribeRequest
     from asrcli.cluster.engine_actor import NodeWork
+    from asrcli.cluster.shipping import ShippedModels
     from asrcli.model_set import ModelSet
     from asrcli.runtime import Runtime
 
@@ -55,11 +56,19 @@ def cluster_processing(
     from asrcli.cluster.actor_pool import ActorPool
     from asrcli.cluster.connection import connected
     from asrcli.cluster.files import ClusterFiles
+    from asrcli.cluster.shipping import ship
 
     assert arguments.cluster is not None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers otherwise
     factory = partial(_node_processing, arguments, request, models)
-    pool = partial(ActorPool, jobs=arguments.jobs, gpus=uses_gpus(models.spec), split_after=arguments.split_after)
+    sends = arguments.ship_model and not is_remote(models.spec.type)
+    pool = partial(
+        ActorPool,
+        jobs=arguments.jobs,
+        gpus=uses_gpus(models.spec),
+        split_after=arguments.split_after,
+        ship=partial(ship, models) if sends else None,
+    )
     with (
         connected(arguments.cluster) as ray,
         pool(ray, factory, segments=segments, on_notice=on_notice) as actors,
@@ -75,17 +84,30 @@ def _no_engine() -> Runtime:
 
 @contextmanager
 def _node_processing(
-    arguments: TranscribeArguments, request: TranscribeRequest, models: ModelSet, jobs: int
+    arguments: TranscribeArguments,
+    request: TranscribeRequest,
+    models: ModelSet,
+    jobs: int,
+    *,
+    shipped: ShippedModels | None = None,
 ) -> Iterator[NodeWork]:
-    """The processing on a node, with an engine of its own. Raises ModelError: a model is not installed there, or has
-    other files; as `Runtime`.
+    """The processing on a node, with an engine of its own; `shipped`: the driver's models, in place of those of the
+    node. Raises ModelError: a model is not installed there, or has other files; as `ShippedModels.unpack` and
+    `Runtime`.
     """
     from asrcli.cluster.engine_actor import NodeWork
     from asrcli.runtime import Runtime
 
-    own = _own_models(arguments, request, models)
+    own = _own_models(arguments, request, models) if shipped is None else shipped.unpack(_received)
     with Runtime(own, jobs=jobs) as runtime:
         yield NodeWork(request.work(lambda: runtime, own), runtime.shareable)
+
+
+def _received(reference: Any) -> bytes:
+    """What an object of Ray holds."""
+    import ray
+
+    return bytes(ray.get(reference))
 
 
 def _own_models(arguments: TranscribeArguments, request: TranscribeRequest, models: ModelSet) -> ModelSet:
