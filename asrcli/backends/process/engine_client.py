@@ -108,13 +108,11 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
 
     def backend(self, name: str) -> str | None:
         """The engine that runs a service; None until it is loaded."""
-        with self._changed:
-            return self._info.get(name, {}).get("backend")
+        return self._info.get(name, {}).get("backend")
 
     def notices(self, name: str) -> tuple[str, ...]:
         """What the user should know of how a service was loaded; empty until it is."""
-        with self._changed:
-            return tuple(self._info.get(name, {}).get("notices", ()))
+        return tuple(self._info.get(name, {}).get("notices", ()))
 
     def unload(self, name: str) -> None:
         """Release a service and its memory once its running jobs are done."""
@@ -127,10 +125,10 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         growing: Callable[[Any], None] | None = None,
     ) -> Future[Any]:  # fmt: skip
         """Submit float32 samples, (samples,) at 16 kHz, to a loaded service; copies them, and waits while too many jobs
-        are in flight. Jobs of lower `priority` go first (live streams before files), and of those the ones of lower
-        `order` (the first file of a batch). `growing` gets results so far, in a thread of the client, from services
-        that report them. Raises EngineError: the engine is closed, the job is larger than the shared buffer, or the
-        service is not loaded (the error with which loading failed, if it did).
+        are in flight. Jobs of lower `priority` go first, and of those the ones of lower `order` (the first file of a
+        batch). `growing` gets results so far, in a thread of the client, from services that report them. Raises
+        EngineError: the engine is closed, the job is larger than the shared buffer, or the service is not loaded (the
+        error with which loading failed, if it did).
         """
         if len(samples) > self._buffer.capacity:
             raise EngineError(f"a chunk of {len(samples)} samples does not fit the engine's buffer")
@@ -144,9 +142,8 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
     def cancel(self, future: Future[Any]) -> None:
         """Cancel a job that no thread has started, or that its service can abort; the future fails with EngineError."""
         with self._changed:
-            for job in self._in_flight.values():
-                if job.future is future:
-                    self._send("cancel", job.id)
+            for job in filter(lambda job: job.future is future, self._in_flight.values()):
+                self._send("cancel", job.id)
 
     def close(self) -> None:
         """End the engine process; unanswered futures fail with `EngineError`. Does nothing while the interpreter ends:
@@ -222,7 +219,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
     def _on_growing(self, job_id: int, result: Any) -> None:
         with self._changed:
             job = self._in_flight.get(job_id)
-        if job is not None and job.growing is not None:
+        if job is not None and job.growing:
             job.growing(result)
 
     def _on_done(self, answers: Iterable[tuple[int, Any, Exception | None]]) -> None:
