@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asrcli.errors import AsrcliError
-from asrcli.server.bounds import MAX_NOTICES, MAX_NOTIFIED, MAX_RENDERINGS
+from asrcli.server.bounds import MAX_FETCHES, MAX_NOTICES, MAX_NOTIFIED, MAX_RENDERINGS
 from asrcli.server.errors import BusyError, ConflictError, problem_of
 from asrcli.server.http.json_text import json_text
 from asrcli.server.http.workspaces import Workspace
@@ -60,6 +60,9 @@ class JobRunner:
         # Requests keep one worker, however many jobs run.
         self._places = max(1, min(2, service.pool.threads))
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        #: jobs whose recordings are fetched: slow addresses must not take the places of other jobs
+        self._fetching: set[str] = set()
+        self._working = asyncio.Semaphore(self._places)
         self._clients: dict[str, str] = {}
         self._progress: dict[str, Progress] = {}
         self._changed = asyncio.Condition()
@@ -142,7 +145,7 @@ class JobRunner:
         await self._wake.wait()
         self._wake.clear()
         try:
-            while len(self._tasks) < self._places and await self._start_one():
+            while len(self._tasks) - len(self._fetching) < self._places and await self._start_one():
                 pass
         except BaseException:
             self._wake.set()
@@ -150,9 +153,12 @@ class JobRunner:
 
     async def _start_one(self) -> bool:
         async with self._starting:
-            job = await self.store.run(self.store.next, list(self._clients.values()))
+            fetch = len(self._fetching) < MAX_FETCHES
+            job = await self.store.run(self.store.next, list(self._clients.values()), fetch=fetch)
             if job is None:
                 return False
+            if job.url is not None:
+                self._fetching.add(job.id)
             self._clients[job.id] = job.client
             self._tasks[job.id] = task = asyncio.create_task(self._run(job), name=job.id)
             task.add_done_callback(self._finished)
@@ -161,6 +167,7 @@ class JobRunner:
     def _finished(self, task: asyncio.Task[None]) -> None:
         for kept in (self._tasks, self._clients, self._progress):
             kept.pop(task.get_name(), None)
+        self._fetching.discard(task.get_name())
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._supervisor.failed("job runner", error)
@@ -191,6 +198,12 @@ class JobRunner:
             await asyncio.to_thread(path.unlink, missing_ok=True)  # incomplete, of an interrupted attempt
             await self._fetch_when_possible(job.url, path)
             await self.store.run(self.store.count, job.id)
+            self._fetching.discard(job.id)
+            self._wake.set()  # another may be fetched
+        async with self._working:
+            return await self._recognise(job, path)
+
+    async def _recognise(self, job: StoredJob, path: Path) -> str:
         asked = await asyncio.to_thread(read_job_request, job.fields)
         progress = self._progress[job.id]
 

@@ -258,12 +258,13 @@ class JobStore:
                 blob.seek(start)
                 return blob.read(min(max(_PIECE, start // 4), _MOST))
 
-    def next(self, busy: list[str]) -> StoredJob | None:
+    def next(self, busy: list[str], *, fetch: bool = True) -> StoredJob | None:
         """Start the oldest queued job of the client with the fewest running jobs; `busy` has the client of each running
-        job.
+        job; without `fetch`, none whose recording must be fetched.
         """
+        where = "state = 'queued'" + ("" if fetch else " AND url IS NULL")
         with self._transaction() as database:
-            rows = database.execute("SELECT id, client FROM jobs WHERE state = 'queued' ORDER BY created").fetchall()
+            rows = database.execute(f"SELECT id, client FROM jobs WHERE {where} ORDER BY created").fetchall()  # noqa: S608
             if not rows:
                 return None
             chosen = min(rows, key=lambda row: busy.count(row["client"]))["id"]

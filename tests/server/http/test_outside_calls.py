@@ -27,6 +27,13 @@ SETTINGS = {"webhook_secret": "s3cret", "fetch_networks": ("127.0.0.0/8",)}
 class _Stalling(BaseHTTPRequestHandler):
     server: Any
 
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        assert self.server.gate.wait(60)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
     def do_POST(self) -> None:
         self.server.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["id"])
         assert self.server.gate.wait(60)
@@ -40,7 +47,7 @@ class _Stalling(BaseHTTPRequestHandler):
 @pytest.fixture
 def stalling() -> Iterator[Any]:
     found: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Stalling)
-    found.gate, found.asked = threading.Event(), []
+    found.gate, found.asked, found.body = threading.Event(), [], b""
     thread = threading.Thread(target=found.serve_forever)
     thread.start()
     yield found
@@ -76,6 +83,25 @@ def test_names_that_take_long_to_look_up(
             assert transcribe(other, silence).status_code == 200
         gate.set()
         assert [each.result().status_code for each in asked].count(400) == 2 * MAX_FETCHES
+
+
+def test_recordings_that_are_fetched_slowly_do_not_hold_up_other_jobs(
+    serving: Callable[..., Any], silence: Path, stalling: Any
+) -> None:
+    stalling.body = silence.read_bytes()
+    settings = SETTINGS | {"allow_url_fetch": True, "num_threads": 1}
+    with serving(**settings) as server, server.client() as client:
+        url = f"http://127.0.0.1:{stalling.server_port}/a.wav"
+        slow = [client.post("/v1/jobs", data={"url": url}).json()["id"] for _ in range(MAX_FETCHES + 3)]
+        wait_for(lambda: len(stalling.asked) == MAX_FETCHES)
+        for _ in range(2):
+            quick = client.post("/v1/jobs", files={"file": stalling.body}).json()["id"]
+            wait_for(lambda quick=quick: client.get(f"/v1/jobs/{quick}").json()["state"] == "done")
+        assert len(stalling.asked) == MAX_FETCHES
+        stalling.gate.set()
+        for each in slow:
+            wait_for(lambda each=each: client.get(f"/v1/jobs/{each}").json()["state"] == "done")
+        assert len(stalling.asked) == len(slow)
 
 
 @pytest.mark.bound("webhooks being notified; others wait")
