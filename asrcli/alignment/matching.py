@@ -7,6 +7,7 @@ computed in full. Where nothing occurs once, the ranges are halved.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
 
@@ -19,8 +20,10 @@ _RUNS = (4, 3, 2, 1)
 #: a letter or two heard differently: the share of equal letters from which a substitute counts as the same word
 _SIMILAR = 0.65
 
-#: costs of an edit: two substitutes cost more than a word that moves to the place beside
-_GAP, _SUBSTITUTE = 2, 3
+#: costs of an edit: two substitutes cost more than a word that moves to the place beside. Each run of words without a
+#: pair costs a little more, so that a part of a text is found in one piece.
+_GAP, _SUBSTITUTE, _OPEN = 20, 30, 1
+_IMPOSSIBLE = 1 << 30
 
 Pair = tuple[int, int]
 #: first and end of a range of the given text, and of the recognised one
@@ -91,31 +94,57 @@ def _ascending(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _edit_distance(one: Sequence[int], other: Sequence[int], ranges: _Ranges) -> list[Pair]:
-    """The pairs of an alignment of least edit distance, substitutes included."""
+    """The pairs of an alignment of least edit distance, substitutes included; of several, the one with the fewest runs
+    of units that have no pair.
+    """
     low, high, left, right = ranges
-    units = np.array(other[left:right], np.int64)
-    steps = np.arange(len(units) + 1, dtype=np.int32) * _GAP
-    costs = np.empty((high - low + 1, len(units) + 1), np.int32)
-    costs[0] = steps
-    for row, unit in enumerate(one[low:high], 1):
-        above = costs[row - 1]
-        best = above + _GAP
-        best[1:] = np.minimum(best[1:], above[:-1] + (units != unit) * _SUBSTITUTE)
+    rows, columns = np.array(one[low:high], np.int64), np.array(other[left:right], np.int64)
+    return [(low + at, left + place) for at, place in _trace(_costs(rows, columns), rows, columns)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """The least cost of each pair of beginnings of two texts, (rows + 1, columns + 1)."""
+
+    #: of all alignments
+    whole: np.ndarray
+    #: of those that do not end with units of the columns without a pair; that end with units of the rows without one
+    paired: np.ndarray
+    skipping: np.ndarray
+
+
+def _costs(rows: np.ndarray, columns: np.ndarray) -> _Costs:
+    shape = len(rows) + 1, len(columns) + 1
+    whole, paired, skipping = (np.full(shape, _IMPOSSIBLE, np.int32) for _ in range(3))
+    steps = np.arange(shape[1], dtype=np.int32) * _GAP
+    whole[0] = steps + _OPEN
+    whole[0, 0] = paired[0, 0] = 0
+    for row, unit in enumerate(rows, 1):
+        skipping[row] = np.minimum(whole[row - 1] + _OPEN, skipping[row - 1]) + _GAP
+        paired[row] = skipping[row]
+        pairs = whole[row - 1, :-1] + (columns != unit) * np.int32(_SUBSTITUTE)
+        paired[row, 1:] = np.minimum(paired[row, 1:], pairs)
         # Insertions along the row: each costs more than the place before.
-        costs[row] = np.minimum.accumulate(best - steps) + steps
-    return [(low + at, left + place) for at, place in _trace(costs, np.array(one[low:high], np.int64), units)]
+        runs = np.minimum.accumulate(paired[row] - steps) + steps + _OPEN
+        whole[row] = np.minimum(paired[row], runs)
+    return _Costs(whole, paired, skipping)
 
 
-def _trace(costs: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> list[Pair]:
+def _trace(costs: _Costs, rows: np.ndarray, columns: np.ndarray) -> list[Pair]:
     row, column = len(rows), len(columns)
     pairs = []
     while row and column:
-        differs = _SUBSTITUTE * int(rows[row - 1] != columns[column - 1])
-        if costs[row, column] == costs[row - 1, column - 1] + differs:
+        if (cost := costs.whole[row, column]) != costs.paired[row, column]:
+            column -= 1
+            cost -= _OPEN + _GAP
+            while column and cost != costs.paired[row, column]:
+                column -= 1
+                cost -= _GAP
+        elif cost == costs.whole[row - 1, column - 1] + _SUBSTITUTE * int(rows[row - 1] != columns[column - 1]):
             row, column = row - 1, column - 1
             pairs.append((row, column))
-        elif costs[row, column] == costs[row - 1, column] + _GAP:
-            row -= 1
         else:
-            column -= 1
+            while row and costs.skipping[row, column] != costs.whole[row - 1, column] + _OPEN + _GAP:
+                row -= 1
+            row -= 1
     return pairs[::-1]

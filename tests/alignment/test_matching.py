@@ -40,6 +40,21 @@ def test_equal_texts_match_entirely(text: list[str]) -> None:
     assert match(text, text) == [(number, number) for number in range(len(text))]
 
 
+@given(TEXTS, st.data())
+def test_a_part_of_a_text_is_found_in_one_piece(text: list[str], data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    part = text[start : data.draw(st.integers(start, len(text)))]
+    places = [place for _, place in match(part, text)]
+    assert len(places) == len(part)
+    assert places == list(range(places[0], places[0] + len(part))) if places else not part
+
+
+def test_the_nearest_of_equal_words_match() -> None:
+    heard = ["did", "you", "find", "the", "recording", "on", "it", "and", "does", "the", "recording", "leave"]
+    assert match(["did", "you", "find", "the", "recording"], heard) == [(number, number) for number in range(5)]
+    assert match(["the", "recording", "leave"], heard) == [(0, 9), (1, 10), (2, 11)]
+
+
 def test_a_word_with_another_letter_matches() -> None:
     assert match(["the", "colour", "red"], ["the", "color", "red"]) == [(0, 0), (1, 1), (2, 2)]
     assert match(["the", "cat", "sat"], ["the", "umbrella", "sat"]) == [(0, 0), (2, 2)]
