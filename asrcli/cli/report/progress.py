@@ -200,7 +200,6 @@ def timestamp(seconds: float) -> str:
 def _short(path: Path) -> str:
     from asrcli.batch.inputs.paths import printable
 
-    try:
-        return printable(path.relative_to(Path.cwd()))
-    except ValueError:
-        return printable(path)
+    here = Path.cwd()
+    # In the root folder, where services run, nothing would show that the path is not absolute.
+    return printable(path.relative_to(here) if path.is_relative_to(here) and here != here.parent else path)
