@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +22,7 @@ _RUNS = (4, 3, 2, 1)
 _SIMILAR = 0.65
 
 #: costs of an edit: two substitutes cost more than a word that moves to the place beside. Each run of words without a
-#: pair costs a little more, so that a part of a text is found in one piece.
+#: pair costs a little more, but not at the ends of the texts, so that a part of a text is found in one piece.
 _GAP, _SUBSTITUTE, _OPEN = 20, 30, 1
 _IMPOSSIBLE = 1 << 30
 
@@ -117,26 +118,34 @@ def _costs(rows: np.ndarray, columns: np.ndarray) -> _Costs:
     shape = len(rows) + 1, len(columns) + 1
     whole, paired, skipping = (np.full(shape, _IMPOSSIBLE, np.int32) for _ in range(3))
     steps = np.arange(shape[1], dtype=np.int32) * _GAP
-    whole[0] = steps + _OPEN
-    whole[0, 0] = paired[0, 0] = 0
+    whole[0], paired[0, 0] = steps, 0
     for row, unit in enumerate(rows, 1):
-        skipping[row] = np.minimum(whole[row - 1] + _OPEN, skipping[row - 1]) + _GAP
+        skipping[row] = np.minimum(whole[row - 1] + _opening(shape[1]), skipping[row - 1]) + _GAP
         paired[row] = skipping[row]
         pairs = whole[row - 1, :-1] + (columns != unit) * np.int32(_SUBSTITUTE)
         paired[row, 1:] = np.minimum(paired[row, 1:], pairs)
         # Insertions along the row: each costs more than the place before.
-        runs = np.minimum.accumulate(paired[row] - steps) + steps + _OPEN
+        runs = np.minimum.accumulate(paired[row] - steps) + steps + _opening(shape[0])[row]
         whole[row] = np.minimum(paired[row], runs)
     return _Costs(whole, paired, skipping)
 
 
+@lru_cache(maxsize=8)
+def _opening(count: int) -> np.ndarray:
+    """The cost of a run without pairs at each of `count` places in the other text: none at its ends."""
+    cost = np.full(count, _OPEN, np.int32)
+    cost[0] = cost[-1] = 0
+    return cost
+
+
 def _trace(costs: _Costs, rows: np.ndarray, columns: np.ndarray) -> list[Pair]:
     row, column = len(rows), len(columns)
+    runs, skips = _opening(row + 1), _opening(column + 1)
     pairs = []
     while row and column:
         if (cost := costs.whole[row, column]) != costs.paired[row, column]:
             column -= 1
-            cost -= _OPEN + _GAP
+            cost -= runs[row] + _GAP
             while column and cost != costs.paired[row, column]:
                 column -= 1
                 cost -= _GAP
@@ -144,7 +153,7 @@ def _trace(costs: _Costs, rows: np.ndarray, columns: np.ndarray) -> list[Pair]:
             row, column = row - 1, column - 1
             pairs.append((row, column))
         else:
-            while row and costs.skipping[row, column] != costs.whole[row - 1, column] + _OPEN + _GAP:
+            while row and costs.skipping[row, column] != costs.whole[row - 1, column] + skips[column] + _GAP:
                 row -= 1
             row -= 1
     return pairs[::-1]

@@ -44,9 +44,9 @@ def test_equal_texts_match_entirely(text: list[str]) -> None:
 def test_a_part_of_a_text_is_found_in_one_piece(text: list[str], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
     part = text[start : data.draw(st.integers(start, len(text)))]
-    places = [place for _, place in match(part, text)]
-    assert len(places) == len(part)
-    assert places == list(range(places[0], places[0] + len(part))) if places else not part
+    for pairs in (match(part, text), [(second, first) for first, second in match(text, part)]):
+        assert [first for first, _ in pairs] == list(range(len(part)))
+        assert len({second - first for first, second in pairs}) <= 1
 
 
 def test_the_nearest_of_equal_words_match() -> None:
