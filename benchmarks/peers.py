@@ -181,9 +181,15 @@ def draw(rows: list[tuple[str, float, float]], path: Path) -> None:
     for model, colour in zip(models, ("tab:blue", "tab:purple", "tab:orange"), strict=True):
         of = [(name.rpartition(", ")[0], speed, rate) for name, speed, rate in rows if name.endswith(model)]
         axes.plot([speed for _, speed, _ in of], [rate for *_, rate in of], "o", color=colour, label=model)
-        for program, speed, rate in of:
+        for number, (program, speed, rate) in enumerate(of):
+            near = any(abs(speed - other) < 6 and abs(rate - height) < 0.5 for _, other, height in of[:number])
             weight = "bold" if program == "asrcli" else "normal"
-            place = {"xytext": (6, 4), "textcoords": "offset points", "fontsize": 8, "fontweight": weight}
+            place = {
+                "xytext": (6, -12 if near else 4),
+                "textcoords": "offset points",
+                "fontsize": 8,
+                "fontweight": weight,
+            }
             axes.annotate(program, (speed, rate), **place)
     fastest = max(speed for _, speed, _ in rows)
     axes.set(xlabel="seconds of audio for one of CPU, whole process", ylabel="WER, %")
