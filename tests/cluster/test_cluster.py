@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -73,44 +72,28 @@ def test_a_killed_engine_is_started_again(start: Start, cluster: TwoNodes, asser
     assert_same()
 
 
-def test_a_killed_driver_is_resumed_here_and_there(
+@pytest.mark.timeout(300)
+def test_interrupted_and_killed_runs_are_resumed_here_and_there(
     start: Start, cluster: TwoNodes, assert_same: Callable[[], None], run_asrcli: Callable[..., Any], speech: Path,
     tmp_path: Path,
 ) -> None:  # fmt: skip
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = start()
+        events_until(process, "file_done", 2)
+        process.send_signal(number)
+        summary = events_to_end(process)[-1]["summary"]
+        assert process.returncode == code
+        assert summary["dropped"] > 0
+        wait_for(lambda: not cluster.engines())
     process = start()
-    events_until(process, "file_done", 8)
+    events_until(process, "file_done", 2)
     process.kill()
     process.communicate()
     wait_for(lambda: not cluster.engines())
     process = start("--exclude", "part1?.wav")
     found = kinds(events_to_end(process))
-    assert found["file_skipped"] + found["file_done"] == 14, found
+    assert found["file_skipped"] >= 2
+    assert found["file_skipped"] + found["file_done"] == 14
     done = run_asrcli(speech, "-d", tmp_path / "out", "--format", "txt,srt,json")
     assert done.stderr.count("done already") >= 14
     assert_same()
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_is_resumed(
-    start: Start, cluster: TwoNodes, assert_same: Callable[[], None], number: int, code: int
-) -> None:
-    process = start()
-    events_until(process, "file_done", 3)
-    process.send_signal(number)
-    summary = events_to_end(process)[-1]["summary"]
-    assert process.returncode == code
-    assert summary["dropped"] > 0
-    wait_for(lambda: not cluster.engines())
-    process = start()
-    assert kinds(events_to_end(process))["file_skipped"] >= 3
-    assert_same()
-
-
-def test_without_a_cluster_the_run_ends(speech: Path, tmp_path: Path, run_asrcli: Callable[..., Any]) -> None:
-    pytest.importorskip("ray", reason="needs the extra cluster")
-    with socket.socket() as closed:  # a port at which no program listens
-        closed.bind(("127.0.0.1", 0))
-        address = f"ray://127.0.0.1:{closed.getsockname()[1]}"
-        done = run_asrcli(speech, "-d", tmp_path, "--cluster", address)
-    assert done.returncode == ExitCode.MACHINE
-    assert "ray start --head" in done.stderr
