@@ -36,7 +36,12 @@ def match(given: Sequence[str], recognised: Sequence[str]) -> list[Pair]:
     numbers: dict[str, int] = {}
     one, other = ([numbers.setdefault(unit, len(numbers)) for unit in units] for units in (given, recognised))
     pairs = [pair for ranges in _divided(one, other) for pair in _edit_distance(one, other, ranges)]
-    return [pair for pair in pairs if _are_similar(given[pair[0]], recognised[pair[1]])]
+    found = [pair for pair in pairs if _are_similar(given[pair[0]], recognised[pair[1]])]
+    if found or not (common := set(given).intersection(recognised)):
+        return found
+    # The least edit may replace every unit, also where both texts have one.
+    at = next(at for at, unit in enumerate(given) if unit in common)
+    return [(at, recognised.index(given[at]))]
 
 
 def _are_similar(one: str, other: str) -> bool:

@@ -52,6 +52,11 @@ def test_a_part_of_a_text_is_found_in_one_piece(text: list[str], data: st.DataOb
         assert len({second - first for first, second in pairs}) <= 1
 
 
+@pytest.mark.parametrize("count", [3, 4, 5, 9])
+def test_a_word_that_both_have_is_found_where_all_others_differ(count: int) -> None:
+    assert match(["it"] * count + ["the"], ["the"] + ["was"] * count) == [(count, 0)]
+
+
 def test_the_nearest_of_equal_words_match() -> None:
     heard = ["did", "you", "find", "the", "recording", "on", "it", "and", "does", "the", "recording", "leave"]
     assert match(["did", "you", "find", "the", "recording"], heard) == [(number, number) for number in range(5)]
