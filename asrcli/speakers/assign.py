@@ -19,10 +19,13 @@ from asrcli.transcript import Segment, Turn, Word, join_words
 
 #: what a change of speakers costs, in seconds of words against their turns
 _FREE = 0.02
-_AT_PAUSE = 0.15
+_AT_PAUSE = 0.1
 _INSIDE = 0.4
 #: a silence of up to so many seconds is none; one of the second is a likely place for a change; between, in proportion
 _NO_PAUSE, _PAUSE = 0.1, 0.3
+#: a word is compared with the turns as if it began so much earlier and ended so much later, seconds: both its times and
+#: those of the turns are inexact
+_INEXACT = 0.07
 #: a word counts for at least this long: some models give words no length
 _SHORTEST = 0.2
 #: so many words in a row, each outside a speaker's turns, cost more than to change to another speaker and back
@@ -115,8 +118,10 @@ class _TurnIndex:
             self._reach.append(max(turn.end, self._reach[-1] if self._reach else turn.end))
 
     def shares(self, word: Word) -> dict[str, float]:
-        """Which part of a word lies in whose turns (0..1); outside all turns, the nearest speaker has it whole."""
-        start, end = word.start, max(word.end, word.start + 1e-3)
+        """Which part of a word and what is beside it lies in whose turns (0..1); outside all turns, the nearest speaker
+        has it whole.
+        """
+        start, end = word.start - _INEXACT, max(word.end, word.start + 1e-3) + _INEXACT
         shares: dict[str, float] = {}
         last = bisect_left(self._starts, end)
         for index in range(last - 1, -1, -1):

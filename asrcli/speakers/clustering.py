@@ -44,7 +44,7 @@ _ADDED_PAIRS = 4.0
 _LEAST_LIKENESS = 0.05
 #: share of the join threshold for groups with more pairs of pieces in one window that segmentation gives to two
 #: speakers than to one
-_TAKEN_APART = 0.8
+_TAKEN_APART = 0.7
 #: and for two groups of more pieces than the first, in full from the second on: the more pieces, the less does the
 #: distance of two parts of one voice vary
 _MANY_PIECES, _MANY = 0.75, (3.0, 4.0)

@@ -87,15 +87,16 @@ def test_no_segments() -> None:
 @pytest.mark.parametrize(
     ("text", "pause", "change", "expected"),
     [
-        # The words take a second each, and the first turn ends inside the third one. A change costs 0.4 s inside a
-        # clause, 0.15 s at a comma or in a pause of 0.3 s, 0.02 s after a sentence; in shorter pauses down to 0.1 s the
-        # fee is in proportion: 0.21 s in one of 0.25 s, 0.28 s in one of 0.2 s.
-        ("one two three four", 0.0, 2.4, [2, 2]), ("one two three four", 0.0, 2.6, [3, 1]),
-        ("one two, three four", 0.0, 2.6, [2, 2]), ("one two, three four", 0.0, 2.7, [3, 1]),
-        ("one two three four", 0.31, 2.6, [2, 2]), ("one two three four", 0.25, 2.59, [2, 2]),
-        ("one two three four", 0.25, 2.61, [3, 1]), ("one two three four", 0.2, 2.55, [2, 2]),
-        ("one two three four", 0.2, 2.57, [3, 1]), ("one two three four", 0.1, 2.51, [3, 1]),
-        ("one two. Three four", 0.0, 2.65, [2, 2]), ("one two. Three four", 0.0, 2.75, [3, 1]),
+        # The words take a second each, compared with the turns from 0.07 s before to 0.07 s after, and the first turn
+        # ends inside the third one. A change costs 0.4 s inside a clause, 0.1 s at a comma or in a pause of 0.3 s,
+        # 0.02 s after a sentence; in shorter pauses down to 0.1 s the fee is in proportion: 0.175 s in one of 0.25 s,
+        # 0.25 s in one of 0.2 s. The limits are at 2.5 s, and half of 1.14 for each second that the change costs less.
+        ("one two three four", 0.0, 2.49, [2, 2]), ("one two three four", 0.0, 2.51, [3, 1]),
+        ("one two, three four", 0.0, 2.66, [2, 2]), ("one two, three four", 0.0, 2.68, [3, 1]),
+        ("one two three four", 0.31, 2.66, [2, 2]), ("one two three four", 0.25, 2.62, [2, 2]),
+        ("one two three four", 0.25, 2.64, [3, 1]), ("one two three four", 0.2, 2.57, [2, 2]),
+        ("one two three four", 0.2, 2.6, [3, 1]), ("one two three four", 0.1, 2.51, [3, 1]),
+        ("one two. Three four", 0.0, 2.71, [2, 2]), ("one two. Three four", 0.0, 2.73, [3, 1]),
     ],
 )  # fmt: skip
 def test_where_a_change_of_speakers_is_put(text: str, pause: float, change: float, expected: list[int]) -> None:

@@ -164,8 +164,8 @@ def test_a_group_counts_for_as_many_embeddings_of_equal_weight() -> None:
 
 
 def test_which_groups_have_a_stricter_threshold() -> None:
-    """Shares of it: from three to four pieces a growing one, up to a quarter; a fifth for groups that are taken apart;
-    the larger of the two.
+    """Shares of it: from three to four pieces a growing one, up to a quarter; 0.3 for groups that are taken apart; the
+    larger of the two.
     """
     groups = rows((1.0,) * 3, (3.0, 3.0, 3.0, 1.0), (1.0,) * 4, (1.0,) * 9)
     some = 0.25 * (100 / 28 - 3)
@@ -173,7 +173,7 @@ def test_which_groups_have_a_stricter_threshold() -> None:
     expected = [[0, 0, 0, 0], [0, some, some, some], [0, some, 0.25, 0.25], [0, some, 0.25, 0.25]]
     assert _stricter(groups, apart) == pytest.approx(np.array(expected))
     apart[0, 1] = apart[1, 0] = apart[1, 2] = apart[2, 1] = apart[2, 3] = apart[3, 2] = True
-    expected = [[0, 0.2, 0, 0], [0.2, some, 0.2, some], [0, 0.2, 0.25, 0.25], [0, some, 0.25, 0.25]]
+    expected = [[0, 0.3, 0, 0], [0.3, some, 0.3, some], [0, 0.3, 0.25, 0.3], [0, some, 0.3, 0.25]]
     assert _stricter(groups, apart) == pytest.approx(np.array(expected))
 
 
