@@ -206,11 +206,12 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
     claim = size_declared_in(head)
     # A size that can be wrong is checked against what follows the sound; live streams have none.
     # ffmpeg seeks in CAF, in W64 and AIFF of unknown size, and to the tag at the end of WavPack; of a compressed WAV it
-    # takes the chunks behind a sound of unknown size for sound, and RIFX for little-endian. The blocks of a VOC are
-    # followed in a file. Of a damaged NUT or AVI only the index at its end shows what the decoder left out.
+    # takes the chunks behind a sound of unknown size for sound, as what is behind NIST's, and RIFX for little-endian.
+    # The blocks of a VOC are followed in a file. Of a damaged NUT or AVI only the index at its end shows what the
+    # decoder left out.
     seeks = (
         index_at_end(head)
-        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX", b"Crea", b"nut/"}
+        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX", b"Crea", b"nut/", b"NIST"}
         or head[8:12] in {b"WAVE", b"AVI "}
         or not _have_ffmpeg()
         or bool(claim and claim.fields)

@@ -326,6 +326,8 @@ class JoinedReader:
     def _finish(self) -> None:
         """Take the warnings of a recording that was read."""
         self.warnings += [warning for warning in self._reader.warnings if warning not in self.warnings]
+        if self._count > 1 and not self._samples:
+            self.warnings.append(f"damaged: nothing of recording {self._number} in this file could be read")
         claimed, read = self._reader.claimed, self._samples / self.rate
         if self._count > 1 and claimed is not None and claimed - read > _TOLERANCE:
             self.warnings.append(

@@ -15,6 +15,8 @@ NO_END_MARK = "perhaps truncated: the recording lacks its end mark"
 SHORTENED = "perhaps truncated: the time of the last page is before the end of the sound, which decoders leave out"
 #: joined recordings that are decoded one by one; a file of more is decoded in one go
 _MAX_PARTS = 1000
+#: bytes behind the sound that are not worth a warning
+_SMALL = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,12 @@ def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     """Of a form whose header has no size."""
     head = read(8, 0)
     if thorough and head[4:] in mp4.BOXES:
-        lacking = mp4.unread_share(read, size)
-        return HeaderScan(lacking=lacking, counted=mp4.fragments_end(read, size) if lacking else None)
+        lacking, damaged = mp4.unread_share(read, size), mp4.damaged_fragments(read)
+        return HeaderScan(
+            lacking=lacking,
+            counted=mp4.fragments_end(read, size) if lacking else None,
+            warnings=(f"damaged: {damaged} parts of the file cannot be read; sound is missing there",) * bool(damaged),
+        )
     warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
     if thorough:
         warnings += warnings_of_breaks(packets.breaks(read))
@@ -86,15 +92,28 @@ def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderSc
     if claim.size and end <= claim.offset + claim.size:
         if claim.is_divided(read, size):
             return HeaderScan(divided=True, sound_end=end, patches=_patches(claim, end))
+        if end < size and read(4, 0) == b"NIST":
+            return _sphere(read, size, claim, end)
         if end < size < claim.offset + claim.size:
             return HeaderScan(lacking=claim.lacking(end), sound_end=end, patches=_patches(claim, end))
         return HeaderScan(lacking=claim.lacking(size))
-    wrong = f"header: the size in the header is wrong: {(end - claim.offset) / max(1, claim.size):.1f} times as much"
     return HeaderScan(
         sound_end=end,
         patches=_patches(claim, end),
-        warnings=(f"{wrong} sound is there, and all of it was read",) if claim.size else (),
+        warnings=(_more_than_claimed(claim, end),) if claim.size else (),
     )
+
+
+def _sphere(read: Read, size: int, claim: declared_size.DeclaredSize, end: int) -> HeaderScan:
+    """Of a file with more bytes than samples."""
+    if mpeg.tag_size(read(32, end)):
+        return HeaderScan(sound_end=end)
+    return HeaderScan(warnings=(_more_than_claimed(claim, size),) * (size - end > _SMALL))
+
+
+def _more_than_claimed(claim: declared_size.DeclaredSize, end: int) -> str:
+    times = (end - claim.offset) / max(1, claim.size)
+    return f"header: the size in the header is wrong: {times:.1f} times as much sound is there, and all of it was read"
 
 
 def _avi(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderScan:

@@ -16,7 +16,8 @@ _OPEN = {
 #: bytes of an index at most, and top-level boxes
 _LONGEST_INDEX = 64 << 20
 _MAX_BOXES = 10_000
-_PIECE = 1 << 20
+_PIECE, _HEADER = 1 << 20, 16
+_BOXES_OF_SOUND = (b"moof", b"moov", b"ftyp")
 
 
 def is_encrypted(read: Read) -> bool:
@@ -34,17 +35,38 @@ def is_encrypted(read: Read) -> bool:
 
 
 def unread_share(read: Read, size: int) -> float:
-    """The part of a file of `size` bytes behind a damaged box, if it has further fragments: no decoder reads them."""
-    position = 0
-    for _, body, length in _boxes(read):
+    """The part of a file of `size` bytes behind a damaged box, if there is more of the recording, or another one: no
+    decoder reads that.
+    """
+    position, fragmented = 0, False
+    for name, body, length in _boxes(read):
         if body + length > size:
             break
-        position = body + length
+        position, fragmented = body + length, fragmented or name == b"moof"
     header = read(8, position)
     length, name = int.from_bytes(header[:4], "big"), header[4:]
     # Undamaged: a box that the end of the file cuts, and the next one where there are too many to follow.
     whole = length == 1 or (length >= 8 and (name == b"moof" or position + length <= size))
-    return 0.0 if name == b"mdat" or whole or not _has_fragment(read, position + 8) else 1 - position / size
+    whole = whole or (name == b"mdat" and not fragmented)
+    return 0.0 if whole or not _goes_on(read, position + 8) else 1 - position / size
+
+
+def is_fragment(moof: bytes) -> bool:
+    """Whether the boxes in a fragment's header follow each other up to its end."""
+    return _is_filled(moof) and all(_is_filled(traf) for traf in _children(moof, b"traf"))
+
+
+def damaged_fragments(read: Read) -> int:
+    """Fragments whose header is damaged: decoders leave them out."""
+    moofs = (read(size, body) for name, body, size in _boxes(read) if name == b"moof" and size <= _LONGEST_INDEX)
+    return sum(not is_fragment(moof) for moof in moofs)
+
+
+def _is_filled(data: bytes) -> bool:
+    at = 0
+    while at + 8 <= len(data) and (size := int.from_bytes(data[at : at + 4], "big")) >= 8:
+        at += size
+    return at == len(data)
 
 
 def fragments_end(read: Read, size: int) -> float | None:
@@ -53,7 +75,7 @@ def fragments_end(read: Read, size: int) -> float | None:
     track = _audio_track(next(indexes, b""))
     start = max(0, size - _PIECE)
     tail = read(_PIECE, start)
-    at = tail.rfind(b"moof")
+    at = -1 if b"ftyp" in tail[_HEADER:] else tail.rfind(b"moof")  # of another file
     while track and at >= 4:
         fragment = tail[at + 4 : at - 4 + int.from_bytes(tail[at - 4 : at], "big")]
         for traf in _children(fragment, b"traf"):
@@ -111,9 +133,10 @@ def _child(data: bytes, wanted: bytes) -> bytes:
     return next(_children(data, wanted), b"")
 
 
-def _has_fragment(read: Read, position: int) -> bool:
+def _goes_on(read: Read, position: int) -> bool:
+    """Whether boxes with sound follow somewhere."""
     while piece := read(_PIECE, position):
-        if b"moof" in piece:
+        if any(name in piece for name in _BOXES_OF_SOUND):
             return True
         position += max(1, len(piece) - 3)
     return False

@@ -7,9 +7,10 @@ from functools import partial
 from asrcli.audio.containers import packets, transport
 from asrcli.audio.containers.declared_size import size_known
 from asrcli.audio.containers.flac import STARTS
-from asrcli.audio.containers.mp4 import BOXES
+from asrcli.audio.containers.mp4 import BOXES, is_fragment
 from asrcli.audio.containers.mpeg import skip_tags
 from asrcli.audio.containers.packets import starts_frames, walk_frames, walk_program
+from asrcli.audio.containers.sniff import has_signature
 from asrcli.audio.ffmpeg.frames import ebml_element
 
 #: gives up to `size` bytes from a position of the file: (size, position)
@@ -23,6 +24,14 @@ UNKNOWN = 1 << 62
 BROKEN = UNKNOWN + 1
 _MAGIC = 20
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+#: what may follow the header: Data, Simple Index, Index, Media Object Index, Timecode Index
+_ASF_OBJECTS = {
+    bytes.fromhex(guid)
+    for guid in (
+        "3626b2758e66cf11a6d900aa0062ce6c", "90080033b1e5cf1189f400a0c90349cb", "d329e2d6da35d111903400a0c90349be",
+        "f803b1fead12644c840f2a1d2f7ad48c", "d03fb73c4a0c0348953dedf7b6228f0c",
+    )
+}  # fmt: skip
 _EBML = 0x1A45DFA3
 _SEGMENT, _CLUSTER, _VOID, _CRC = 0x18538067, 0x1F43B675, 0xEC, 0xBF
 _MATROSKA_IDS = {_EBML, _SEGMENT, _VOID, _CRC}
@@ -45,13 +54,15 @@ _LONGEST_TABLE = 1 << 22
 _SEARCHED = 4096
 #: what a file starts with, and how much of it
 _HEADERS = re.compile(
-    rb"RIF[FX]....(?:WAVE|AVI )|RF64....WAVE|riff\x2e\x91\xcf\x11|FORM....(?:AIF[FC]|8SVX)|\.snd\0\0\0|caff\0\x01\0\0"
-    rb"|\0\0\0[\x08-\x40]ftyp|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01[\x01\x04\x05]\0\0\0\t|\x1a\x45\xdf\xa3[\x01\x80-\xff]"
-    rb"|Creative Voice File\x1a|TTA1|wvpk.{12}\0{4}|OggS\0\x02|fLaC[\0\x80]\0\0\x22|nut/multimedia c|ID3[\x02-\x04]\0"
-    rb"|G@.{186}G@?.{186,187}G",
+    rb"RIF[FX]....(?:WAVE|AVI )|RF64....WAVE|riff\x2e\x91\xcf\x11|FORM....(?:AIF[FC]|8SVX|16SV)|\.snd\0\0\0"
+    rb"|caff\0\x01\0\0|\0\0\0[\x08-\x40]ftyp|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01[\x01\x04\x05]\0\0\0\t"
+    rb"|\x1a\x45\xdf\xa3[\x01\x80-\xff]|Creative Voice File\x1a|TTA1|wvpk.{12}\0{4}|OggS\0\x02|fLaC[\0\x80]\0\0\x22"
+    rb"|nut/multimedia c|ID3[\x02-\x04]\0|NIST_1A\n {3}|#!AMR(?:-WB)?\n|\.RMF\0\0\0|G@.{186}G@?.{186,187}G",
     re.DOTALL,
 )
 _LONGEST_HEADER = 400
+#: bytes that show the form of a file, where there is no walk for it
+_LONGEST_MAGIC = 36
 
 
 def walk_of(read: Read, position: int) -> Walk | None:
@@ -62,7 +73,9 @@ def walk_of(read: Read, position: int) -> Walk | None:
         return walk
     if starts_frames(read, position):
         return walk_frames
-    return None if position or not transport.packet_of(read, 0) else transport.walk
+    if position:
+        return _rest if has_signature(read(_LONGEST_MAGIC, position)) else None
+    return transport.walk if transport.packet_of(read, 0) else None
 
 
 def _marked(read: Read, position: int) -> Walk | None:
@@ -88,6 +101,11 @@ def ends(walk: Walk, read: Read, position: int, *, live: bool = True) -> Iterato
         yield UNKNOWN
     elif walk in _SMALL_PARTS and walk_of(read, last) is None:  # damage, or what belongs to this file
         yield from _search(read, last)
+
+
+def _rest(_: Read, __: int) -> Iterator[int]:
+    """Of a form without a walk: all that follows."""
+    yield UNKNOWN
 
 
 def _riff(read: Read, position: int) -> Iterator[int]:
@@ -151,7 +169,11 @@ def _mp4(read: Read, position: int) -> Iterator[int]:
                 yield UNKNOWN if name.isalnum() else BROKEN
             return
         if name == b"moof":
-            time = max(time, _time(read(min(size, _LONGEST_MOOF), position)))
+            moof = read(min(size, _LONGEST_MOOF), position)
+            if len(moof) == size and not is_fragment(moof[8:]):
+                yield BROKEN
+                return
+            time = max(time, _time(moof))
         seen.add(name)
         position += size
         yield position
@@ -179,7 +201,7 @@ def _time(moof: bytes) -> int:
 def _asf(read: Read, position: int) -> Iterator[int]:
     """WMA, WMV."""
     start = position
-    while len(head := read(24, position)) == 24 and (position == start or head[:16] != _ASF_HEADER):
+    while len(head := read(24, position)) == 24 and (position == start or head[:16] in _ASF_OBJECTS):
         size = int.from_bytes(head[16:], "little")
         position = position + size if size >= 24 else UNKNOWN
         yield position
@@ -279,7 +301,7 @@ def _up_to_header(read: Read, position: int) -> Iterator[int]:
 _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     *((8, name, _riff) for name in (b"WAVE", b"AVI ")),
     (0, b"riff\x2e\x91\xcf\x11", _w64),
-    *((8, name, _iff) for name in (b"AIFF", b"AIFC", b"8SVX")),
+    *((8, name, _iff) for name in (b"AIFF", b"AIFC", b"8SVX", b"16SV")),
     (0, b".snd", _au),
     (0, b"caff", _caf),
     *((4, name, _mp4) for name in sorted(BOXES)),
@@ -291,7 +313,7 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     (0, b"wvpk", _wavpack),
     (0, b"OggS", _ogg),
     *((0, start, _up_to_header) for start in STARTS),
-    (0, b"nut/multimedia c", _up_to_header),
+    *((0, start, _up_to_header) for start in (b"nut/multimedia c", b".RMF\0\0\0")),
     (0, b"\0\0\x01\xba", walk_program),
     *((at, b"\x47\x40", transport.walk) for at in (0, 4)),
 )

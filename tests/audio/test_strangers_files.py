@@ -1,0 +1,94 @@
+"""What was lost in silence among hostile recordings: joined behind gaps, or with headers that are wrong within."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asrcli.audio.types import Source
+from asrcli.errors import AudioDecodeError
+from asrcli.options import AudioOptions
+from tests.audio.media_cases import ape
+from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
+
+AGAIN = [*TIMES, *(LENGTH + time for time in TIMES)]
+FRAGMENTS = ["-c:a", "aac", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", 500_000]
+JUNK = np.random.default_rng(5).bytes(20_000)
+
+
+def read(data: bytes, tmp_path: Path) -> list[Decoded]:
+    """As a file, and as a stream; without those that cannot be decoded, which is an error."""
+    path = tmp_path / "stranger"
+    path.write_bytes(data)
+    sources = [Source("a", path=path), Source("a", stream=io.BytesIO(data))]
+    decoded = []
+    for source in sources:
+        with contextlib.suppress(AudioDecodeError):
+            decoded.append(Decoded(source, AudioOptions()))
+    return decoded
+
+
+@pytest.mark.parametrize("gap", [bytes(1000), JUNK[:999]], ids=["zeros", "random"])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        pytest.param("a.m4a", ["-c:a", "aac", "-movflags", "+faststart"]),
+        pytest.param("a.m4a", FRAGMENTS, marks=pytest.mark.slow),
+        pytest.param("a.mov", ["-c:a", "pcm_s16be"], marks=pytest.mark.slow),
+        pytest.param("a.wma", ["-c:a", "wmav2"], marks=pytest.mark.slow),
+    ],
+)
+def test_another_file_behind_a_gap(
+    name: str, form: list[str | int], gap: bytes, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    one = encode(tmp_path / name, "-i", wav, *form).read_bytes()
+    for decoded in read(one + gap + one, tmp_path):
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.2) or decoded.warnings
+
+
+@pytest.mark.parametrize("size", [0, 8, 0x7FFFFFFF, -1, 1])
+@pytest.mark.parametrize(
+    "box", [b"mfhd", *(pytest.param(name, marks=pytest.mark.slow) for name in (b"traf", b"tfhd", b"tfdt", b"mdat"))]
+)
+def test_boxes_of_a_fragment_with_wrong_sizes(
+    box: bytes, size: int, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """The fragment was left out, and all after it came too early."""
+    data = encode(tmp_path / "a.m4a", "-i", wav, *FRAGMENTS).read_bytes()
+    for first in (data.index(b"moof"), data.rindex(b"moof")):
+        at = data.index(box, first) - 4
+        right = int.from_bytes(data[at : at + 4], "big")
+        wrong = size if size > 1 or not size else right + size
+        for decoded in read(data[:at] + wrong.to_bytes(4, "big") + data[at + 4 :], tmp_path):
+            assert decoded.heard() == pytest.approx(TIMES, abs=0.05) or decoded.warnings
+
+
+@pytest.mark.parametrize(("name", "form"), [("a.webm", ["-c:a", "libopus"]), ("a.wav", []), ("a.rm", ["-c:a", "ac3"])])
+@pytest.mark.parametrize("second", [("NIST", "PCM_16"), ("SVX", "PCM_16"), ("AIFF", "PCM_16")], ids=str)
+def test_joined_to_forms_that_few_write(
+    name: str, form: list[str], second: tuple[str, str], encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    other = io.BytesIO()
+    soundfile.write(other, bursts(16000), 16000, format=second[0], subtype=second[1])
+    for decoded in read(encode(tmp_path / name, "-i", wav, *form).read_bytes() + other.getvalue(), tmp_path):
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.1) or decoded.warnings
+
+
+@pytest.mark.parametrize("tail", [JUNK, ape(3000), bytes(200)], ids=["random", "tag", "padding"])
+def test_bytes_behind_the_samples_of_a_sphere(tail: bytes, tmp_path: Path) -> None:
+    """They were read as sound, without a warning."""
+    file = io.BytesIO()
+    soundfile.write(file, bursts(16000), 16000, format="NIST", subtype="PCM_16")
+    for decoded in read(file.getvalue() + tail, tmp_path):
+        if tail is JUNK:
+            assert re.match(r"header: .* 1\.2 times as much sound", decoded.warnings[0])
+        else:
+            assert decoded.heard() == pytest.approx(TIMES, abs=0.01)
+            assert decoded.warnings == []
