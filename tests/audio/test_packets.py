@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asrcli.audio.containers.packets import FrameChain, breaks, ends_inside, transport_packet, voc_ends_early
+from asrcli.audio.containers.packets import FrameChain, breaks, ends_inside, transport_packet, voc_end
 from asrcli.audio.containers.sniff import has_signature
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
@@ -139,6 +139,6 @@ def test_blocks_of_voc() -> None:
     block = b"\1" + (100).to_bytes(3, "little") + bytes(100)
     head = b"Creative Voice File\x1a\x1a\0\n\1\x29\x11" + 3 * block
     for whole in (head, head + b"\0", head + b"\0\x1a\0", head[:-50]):
-        assert not voc_ends_early(partial(part, whole))
+        assert not voc_end(partial(part, whole))[1]
     for broken in (head + bytes(9) + block, head + b"\0" + bytes(200_000) + block):
-        assert voc_ends_early(partial(part, broken))
+        assert voc_end(partial(part, broken))[1]

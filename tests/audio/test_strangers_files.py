@@ -77,8 +77,33 @@ def test_joined_to_forms_that_few_write(
 ) -> None:
     other = io.BytesIO()
     soundfile.write(other, bursts(16000), 16000, format=second[0], subtype=second[1])
-    for decoded in read(encode(tmp_path / name, "-i", wav, *form).read_bytes() + other.getvalue(), tmp_path):
+    if name == "a.sph":
+        soundfile.write(tmp_path / name, bursts(44100), 44100, format="NIST")
+    else:
+        encode(tmp_path / name, "-i", wav, *form)
+    for decoded in read((tmp_path / name).read_bytes() + other.getvalue(), tmp_path):
         assert decoded.heard() == pytest.approx(AGAIN, abs=0.1) or decoded.warnings
+
+
+@pytest.mark.parametrize("form", [("VOC", "ULAW"), ("VOC", "PCM_16"), ()], ids=str)
+def test_a_voc_file_that_is_cut(form: tuple[str, ...], encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """Nothing said so."""
+    path = tmp_path / "a.voc"
+    if form:
+        soundfile.write(path, bursts(16000), 16000, format=form[0], subtype=form[1])
+    else:
+        encode(path, "-i", wav, "-c:a", "pcm_u8")  # in many blocks
+    data = path.read_bytes()
+    for decoded in read(data[: len(data) * 7 // 10], tmp_path):
+        assert decoded.warnings[0].startswith(("truncated: 1.2 s of 4.0 s", "perhaps truncated: "))
+
+
+@pytest.mark.parametrize("gap", [bytes(1000), b"\0" * 16, JUNK[:999]], ids=["zeros", "few-zeros", "random"])
+def test_matroska_behind_a_gap(gap: bytes, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """No element starts with a zero."""
+    one = encode(tmp_path / "a.mkv", "-i", wav, "-c:a", "aac").read_bytes()
+    for decoded in read(one + gap + one, tmp_path):
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.2) or decoded.warnings
 
 
 @pytest.mark.parametrize("tail", [JUNK, ape(3000), bytes(200)], ids=["random", "tag", "padding"])

@@ -80,8 +80,12 @@ def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
     if thorough:
         warnings += warnings_of_breaks(packets.breaks(read))
-        if read(19, 0) == b"Creative Voice File" and packets.voc_ends_early(read):
-            warnings += ("damaged: the blocks of sound end before the file does; what follows was not read",)
+        if read(19, 0) == b"Creative Voice File":
+            end, more = packets.voc_end(read)
+            if end >= size:
+                return HeaderScan(lacking=1 - size / end, warnings=(NO_END_MARK,))
+            if more:
+                warnings += ("damaged: the blocks of sound end before the file does; what follows was not read",)
     if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
         return HeaderScan(whole=False, streams=True, length="unknown", warnings=warnings)
     return HeaderScan(warnings=warnings)
@@ -106,9 +110,9 @@ def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderSc
 
 def _sphere(read: Read, size: int, claim: declared_size.DeclaredSize, end: int) -> HeaderScan:
     """Of a file with more bytes than samples."""
-    if mpeg.tag_size(read(32, end)):
+    if size - end <= _SMALL or mpeg.tag_size(read(32, end)):
         return HeaderScan(sound_end=end)
-    return HeaderScan(warnings=(_more_than_claimed(claim, size),) * (size - end > _SMALL))
+    return HeaderScan(warnings=(_more_than_claimed(claim, size),))
 
 
 def _more_than_claimed(claim: declared_size.DeclaredSize, end: int) -> str:
@@ -164,7 +168,8 @@ def _within(data: bytes) -> Read:
 def _ogg(read: Read, size: int) -> HeaderScan:
     pages = ogg.walk(read)
     if not pages.ended and (parts := joined_files(read, size, _MAX_PARTS)):
-        return HeaderScan(whole=False, parts=parts)
+        cut = read(4, parts[-1][0]) == b"OggS" and not ogg.has_end_mark(read, size)
+        return HeaderScan(whole=False, parts=parts, warnings=(NO_END_MARK,) * cut)
     lost = (SHORTENED,) * pages.shortened if pages.ended else (NO_END_MARK,)
     return HeaderScan(whole=pages.plain, parts=_joined(pages.parts), warnings=lost)
 

@@ -43,10 +43,11 @@ def unread_share(read: Read, size: int) -> float:
         if body + length > size:
             break
         position, fragmented = body + length, fragmented or name == b"moof"
-    header = read(8, position)
-    length, name = int.from_bytes(header[:4], "big"), header[4:]
+    header = read(16, position)
+    length, name = int.from_bytes(header[:4], "big"), header[4:8]
+    length = int.from_bytes(header[8:], "big") if length == 1 else length
     # Undamaged: a box that the end of the file cuts, and the next one where there are too many to follow.
-    whole = length == 1 or (length >= 8 and (name == b"moof" or position + length <= size))
+    whole = length >= 8 and position + length <= size
     whole = whole or (name == b"mdat" and not fragmented)
     return 0.0 if whole or not _goes_on(read, position + 8) else 1 - position / size
 

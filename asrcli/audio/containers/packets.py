@@ -111,16 +111,17 @@ def breaks(read: Read) -> int:
     return chain.breaks
 
 
-def voc_ends_early(read: Read) -> bool:
-    """Whether the blocks of a Creative Voice file end before its bytes do: decoders stop there."""
+def voc_end(read: Read) -> tuple[int, bool]:
+    """(where the blocks of a Creative Voice file end, whether more than padding follows them: decoders stop there)."""
     position = int.from_bytes(read(2, 20), "little")
     while (head := read(4, position)) and head[0] in _VOC_BLOCKS:
         position += 4 + int.from_bytes(head[1:], "little")
-    while head and (rest := read(_TAIL, position)):
+    at = position
+    while head and (rest := read(_TAIL, at)):
         if rest.strip(b"\0\x1a"):  # else padding
-            return True
-        position += len(rest)
-    return False
+            return position, True
+        at += len(rest)
+    return position, False
 
 
 class FrameChain:

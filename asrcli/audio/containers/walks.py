@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from asrcli.audio.containers import packets, transport
-from asrcli.audio.containers.declared_size import size_known
+from asrcli.audio.containers.declared_size import declared_size, size_known
 from asrcli.audio.containers.flac import STARTS
 from asrcli.audio.containers.mp4 import BOXES, is_fragment
-from asrcli.audio.containers.mpeg import skip_tags
+from asrcli.audio.containers.mpeg import skip_tags, tag_size
 from asrcli.audio.containers.packets import starts_frames, walk_frames, walk_program
 from asrcli.audio.containers.sniff import has_signature
 from asrcli.audio.ffmpeg.frames import ebml_element
@@ -74,7 +74,8 @@ def walk_of(read: Read, position: int) -> Walk | None:
     if starts_frames(read, position):
         return walk_frames
     if position:
-        return _rest if has_signature(read(_LONGEST_MAGIC, position)) else None
+        head = read(_LONGEST_MAGIC, position)
+        return _rest if has_signature(head) and not tag_size(head) else None
     return transport.walk if transport.packet_of(read, 0) else None
 
 
@@ -219,7 +220,10 @@ def _matroska(read: Read, position: int) -> Iterator[int]:
     """RFC 9559. Segments and clusters of unknown size, as live streams have, end where no part of them follows."""
     start, known = position, _MATROSKA_IDS
     while len(head := read(16, position)) > 12:
-        name, size, body = ebml_element(head, 0)
+        try:
+            name, size, body = ebml_element(head, 0)
+        except IndexError:  # no element
+            return
         if name not in known or (name == _EBML and position > start):
             return
         unknown = size and size.bit_count() % 7 == 0 and not size & (size + 1)  # all ones
@@ -229,6 +233,11 @@ def _matroska(read: Read, position: int) -> Iterator[int]:
             body = UNKNOWN
         position += body + size
         yield position
+
+
+def _sphere(read: Read, position: int) -> Iterator[int]:
+    claim = declared_size(lambda size, at: read(size, position + at))
+    yield position + claim.offset + claim.size if claim and claim.size else UNKNOWN
 
 
 def _voc(read: Read, position: int) -> Iterator[int]:
@@ -309,6 +318,7 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     (0, b"FLV\x01", _flv),
     (0, b"\x1a\x45\xdf\xa3", _matroska),
     (0, b"Creative Voice File\x1a", _voc),
+    (0, b"NIST_1A\n", _sphere),
     (0, b"TTA1", _tta),
     (0, b"wvpk", _wavpack),
     (0, b"OggS", _ogg),
