@@ -6,7 +6,7 @@ ffmpeg repeats a recording (without --recording, the ten-minute corpus) and writ
 fast as it is read, or at `--rate` times real time: below 2 the stream counts as live, and its sentences are cut while
 they are spoken. OPTIONs of the program follow two dashes: `-- -o FILE --format srt,json`. What it prints is counted.
 
-Looked at is the proportional set size of all its processes. Printed are a line for each `--step` hours of the stream,
+Looked at is the memory of all its processes without the pages of files. Printed are a line for each `--step` hours of the stream,
 with the median and the most of it, and at the end the growth an hour behind the first line: until then the engine's
 memory grows to the size of its largest batch.
 """
@@ -102,7 +102,7 @@ def watch(stream: Stream, options: list[str], *, every: float, step: float) -> S
             time.sleep(every)
             hours = written(ffmpeg.pid) if ffmpeg.poll() is None else None
             hours = stream.hours if hours is None else hours  # the last sound is recognised, the result written
-            seen.memory.append((hours, memory_of(program.pid) / 1e6))
+            seen.memory.append((hours, memory_of(program.pid, anonymous=True) / 1e6))
             if hours >= shown + step:
                 show(seen, shown, time.monotonic() - started)
                 shown = hours

@@ -78,15 +78,18 @@ def _watch(pid: int, started: float, every: float, memory: list[tuple[float, int
         memory.append((time.perf_counter() - started, memory_of(pid)))
 
 
-def memory_of(pid: int) -> int:
-    """Proportional set size of a process and all its descendants, bytes: what is shared counts once."""
+def memory_of(pid: int, *, anonymous: bool = False) -> int:
+    """Proportional set size of a process and all its descendants, bytes: what is shared counts once. `anonymous`:
+    without the pages of files, whose share depends on what else the machine runs.
+    """
+    name = "Pss_Anon:" if anonymous else "Pss:"
     total = 0
     for each in [pid, *descendants_of(pid)]:
         try:
             lines = Path(f"/proc/{each}/smaps_rollup").read_text(encoding="ascii").splitlines()
         except OSError:
             continue  # it has ended
-        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith(name))
     return total
 
 
