@@ -6,8 +6,8 @@ ffmpeg repeats a recording (without --recording, the ten-minute corpus) and writ
 fast as it is read, or at `--rate` times real time: below 2 the stream counts as live, and its sentences are cut while
 they are spoken. OPTIONs of the program follow two dashes: `-- -o FILE --format srt,json`. What it prints is counted.
 
-Looked at is the memory of all its processes without the pages of files. Printed are a line for each `--step` hours of the
-stream, with the median and the most of it, and at the end the growth an hour behind the first line: until then the
+Looked at is the memory of all its processes without the pages of files. Printed are a line for each `--step` hours of
+the stream, with the median and the most of it, and at the end the growth an hour behind the first line: until then the
 engine's memory grows to the size of its largest batch.
 """
 
