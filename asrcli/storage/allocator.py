@@ -10,9 +10,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
 
 def return_freed_memory() -> None:
     """Return large blocks to the system. By default, the first large block that is freed makes the allocator keep all
-    later ones of that size in a heap that fragments.
+    later ones of that size in a heap that fragments, and there are eight such heaps for each processor.
     """
-    _set({_MMAP_THRESHOLD: 1 << 20, _TRIM_THRESHOLD: 16 << 20})
+    _set({_MMAP_THRESHOLD: 1 << 20, _TRIM_THRESHOLD: 16 << 20, _ARENA_MAX: 2})
 
 
 def return_small_blocks() -> None:
