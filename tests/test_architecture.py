@@ -24,7 +24,7 @@ MAIN = {"__main__", "__init__"}
 #: reads of the environment below `cli` and `server`, each with its reason
 ENVIRONMENT = {
     "asrcli.backends.process.engine_process": "the child gets the parent's environment",
-    "asrcli.backends.sherpa.device": "hides the other GPUs from the engine process",
+    "asrcli.backends.device": "hides the other GPUs from the engine process",
     "asrcli.backends.process.offline_hubs": "keeps hubs offline and quiet in the child",
 }
 

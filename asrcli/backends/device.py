@@ -1,8 +1,10 @@
 """Where a model runs: the option `device` of an entry, which `--device` sets, for every backend."""
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from asrcli.backends.registry import backend_of
@@ -83,6 +85,32 @@ def not_available(spec: ModelSpec, device: Device, problem: str, install: str) -
         f"{spec.name}: the device {device} is not available: {problem}.",
         f"{install}, or use --device cpu (option device of the entry).",
     )
+
+
+@cache
+def gpus_of_process() -> str | None:
+    """CUDA_VISIBLE_DEVICES as this process was started with it; None: every GPU."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def visible_gpu(spec: ModelSpec, device: Device) -> str:
+    """The name of a GPU for CUDA_VISIBLE_DEVICES. Numbers count the GPUs that the user made visible, as torch does.
+    Raises MachineError: the user made fewer visible.
+    """
+    visible = gpus_of_process()
+    if visible is None:
+        return str(device.index)
+    names = [name.strip() for name in visible.split(",") if name.strip() not in {"", "-1"}]
+    if device.index >= len(names):
+        raise not_available(spec, device, f"CUDA_VISIBLE_DEVICES is {visible!r}", "Name one of its GPUs")
+    return names[device.index]
+
+
+def hide_other_gpus(spec: ModelSpec, device: Device) -> None:
+    """Hide all GPUs but one from this process, the engine's, before CUDA is started: for engines that take no number.
+    Raises MachineError: the user has hidden it.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(spec, device)
 
 
 def torch_device(spec: ModelSpec, torch: Any) -> str:

@@ -162,8 +162,22 @@ BACKENDS: tuple[Backend, ...] = (
         loader="asrcli.backends.qwen.recognizer:load",
         detect="asrcli.backends.qwen.check:detect_folder",
         preload=("asrcli.backends.qwen.recognizer",),
-        requires=(Requirement(("qwen_asr",), f"pip install qwen-asr, and {_TORCH}"), Requirement(("torch",), _TORCH)),
+        requires=(
+            Requirement(("qwen_asr", "vllm"), f"pip install qwen-asr, and {_TORCH}"),
+            Requirement(("torch",), _TORCH),
+        ),
         devices=("cpu", "cuda", "mps"),
+    ),
+    Backend(
+        kind="vllm",
+        name="vllm",
+        label="vLLM",
+        types="asrcli.backends.vllm.check:TYPES",
+        checks="asrcli.backends.vllm.check:VllmChecks",
+        loader="asrcli.backends.vllm.recognizer:load",
+        detect="asrcli.backends.vllm.check:detect_folder",
+        requires=(Requirement(("vllm",), "pip install vllm (builds for each machine: https://docs.vllm.ai)"),),
+        devices=("cpu", "cuda"),
     ),
     Backend(
         kind="sherpa_onnx",

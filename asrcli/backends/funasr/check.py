@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from asrcli.backends import vllm
 from asrcli.backends.checks import model_type
 from asrcli.backends.device import devices_of
 from asrcli.backends.funasr.folder import FunasrFolder, read_folder
 from asrcli.backends.funasr.model_types import FunasrType
 from asrcli.backends.model_type import ANY, FLAG, POSITIVE
 from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
+from asrcli.backends.vllm import options as vllm
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import Hotword
 

@@ -6,8 +6,8 @@ Imported on both sides; nothing here imports the toolkit. Facts: sources of funa
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from asrcli.backends import vllm
 from asrcli.backends.model_type import ModelType
+from asrcli.backends.vllm import options as vllm
 
 #: options of every type. num_threads: torch's own; batch_size: chunks a call; punc, spk, vad: the punctuation model,
 #: the model that embeds voices, and the one that detects speech

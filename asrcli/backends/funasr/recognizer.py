@@ -21,9 +21,10 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.device import torch_device
 from asrcli.backends.funasr.check import folder_of, funasr_type
+from asrcli.backends.funasr.importing import import_toolkit
 from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
 from asrcli.backends.funasr.nano_vllm import NanoOnVllm
-from asrcli.backends.funasr.results import read_result
+from asrcli.backends.funasr.requests import arguments_of, hypothesis_of
 from asrcli.backends.process.batches import (
     Answer,
     decode_by_request,
@@ -33,8 +34,7 @@ from asrcli.backends.process.batches import (
     split_batches,
 )
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
-from asrcli.backends.vllm import OPTIONS as VLLM_OPTIONS
-from asrcli.backends.vllm import uses_vllm
+from asrcli.backends.vllm.options import not_started, prepare_process, uses_vllm
 from asrcli.distribution import pip_install
 from asrcli.errors import EngineError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
@@ -49,28 +49,35 @@ _FULL = 0.95
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:
-    """Load a model for `threads` concurrent calls of `run`. Raises ModelError: the folder holds no such model, or one
-    that does not fit its weights; MissingExtraError: funasr, torch or something they need is not installed;
-    MachineError: the device that the entry names is not here.
+    """Load a model for `threads` concurrent calls of `run`, on torch with a notice where vLLM does not start. Raises
+    ModelError: the folder holds no such model, or one that does not fit its weights; MissingExtraError: funasr, torch
+    or something they need is not installed; MachineError: the device that the entry names is not here.
     """
     check_model(spec)
-    return FunasrRecognizer(spec, threads)
+    if not uses_vllm(spec):
+        return FunasrRecognizer(spec, threads)
+    spec = prepare_process(spec)
+    try:
+        return NanoOnVllm(spec)
+    except (ModelError, MissingExtraError) as error:
+        on_torch = FunasrRecognizer(replace(spec, options={**spec.options, "engine": "torch"}), threads)
+        on_torch.notices = (not_started(spec, error),)
+        return on_torch
 
 
 class FunasrRecognizer:
-    """A model of the toolkit's."""
+    """A model of the toolkit's, on torch."""
+
+    #: what the user should know of how it was loaded
+    notices: tuple[str, ...] = ()
 
     def __init__(self, spec: ModelSpec, threads: int) -> None:
         self._spec = spec
         self._type = funasr_type(spec)
-        torch, auto_model = _toolkit()
+        torch, auto_model = import_toolkit()
         self._torch = torch
         self._device = torch_device(spec, torch)
         self._timed = folder_of(spec).class_name not in UNTIMED_CLASSES
-        self._vllm = NanoOnVllm(spec, self._device, torch) if uses_vllm(spec) else None
-        if self._vllm is not None:
-            self.batch_size = self._vllm.batch_size
-            return
         auto = self._build(auto_model, threads)
         self._module: Any = auto.model
         #: the folder's configuration, tokenizer and front end, as every call needs them
@@ -131,14 +138,12 @@ class FunasrRecognizer:
         return int(self._spec.options.get("batch_size", 1))
 
     def _batches(self, group: list[int], lengths: Sequence[int]) -> Iterable[list[int]]:
-        if self._vllm is not None:  # it pads nothing
-            return [group]
         return split_batches(group, lengths, bounded=self._device == "cpu")
 
     # -- decoding ----------------------------------------------------------------------------------------------------
 
     def _decode(self, samples: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis | Exception]:
-        asked = self._asked(request)
+        asked = arguments_of(self._spec, request)
 
         def decode(chunks: Sequence[Samples]) -> Sequence[Hypothesis]:
             # The toolkit cannot answer for no samples.
@@ -154,8 +159,6 @@ class FunasrRecognizer:
 
     def _infer(self, samples: Sequence[Samples], asked: dict[str, Any]) -> list[dict[str, Any]]:
         """The model's own results, in order."""
-        if self._vllm is not None:
-            return self._vllm.infer([padded(chunk, _SHORTEST) for chunk in samples], asked)
         torch = self._torch
         # A model keeps a request's hotwords in an attribute: each call uses a shallow copy, which shares the weights.
         module = copy.copy(self._module)
@@ -165,38 +168,14 @@ class FunasrRecognizer:
             answer = module.inference(data_in=sounds, key=keys, **{**self._settings, **asked, **hotword})
         return list(answer[0]) if answer else []
 
-    def _asked(self, request: RecognitionOptions) -> dict[str, Any]:
-        """Arguments of `inference` for a request."""
-        row = self._type
-        own = {name: self._spec.options[name] for name in row.own_options if name in self._spec.options}
-        own = {name: value for name, value in own.items() if name not in VLLM_OPTIONS}
-        asked: dict[str, Any] = {**row.fixed, **own}
-        language = "" if request.language in {None, "auto"} else str(request.language)
-        if language and row.takes_language:
-            asked["language"] = row.language_names.get(language, language)
-        if row.itn_option:
-            asked[row.itn_option] = request.itn and bool(own.get(row.itn_option, True))
-        phrases = [hotword.text for hotword in request.hotwords]
-        if row.hotwords == "prompt":
-            asked["hotwords"] = [*phrases, request.prompt] if request.prompt else phrases
-        elif phrases:
-            asked["hotword"] = phrases
-        return asked
-
     def _read(self, result: dict[str, Any], samples: Samples, request: RecognitionOptions) -> Hypothesis:
-        hypothesis = read_result(result, len(samples) / SAMPLE_RATE, tagged=self._type.tagged)
-        hypothesis = replace(hypothesis, limit=result.get("limit") or self._is_full(hypothesis.text))
-        if not self._timed:
-            hypothesis = replace(hypothesis, tokens=())
-        if hypothesis.language is None and not self._type.tagged:
-            asked = request.language if request.language not in {None, "auto"} else None
-            only = self._spec.languages[0] if len(self._spec.languages) == 1 else None
-            return replace(hypothesis, language=asked or only)
-        return hypothesis
+        hypothesis = hypothesis_of(self._spec, result, len(samples) / SAMPLE_RATE, request)
+        hypothesis = replace(hypothesis, limit=self._is_full(hypothesis.text))
+        return hypothesis if self._timed else replace(hypothesis, tokens=())
 
     def _is_full(self, text: str) -> bool:
         """Whether an answer has about as many tokens as the language model may write; it does not report its limit."""
-        if self._type.most_tokens is None or self._vllm is not None:
+        if self._type.most_tokens is None:
             return False
         limit = int(self._spec.options.get("max_length", self._type.most_tokens))
         return len(self._settings["tokenizer"].encode(text)) >= _FULL * limit
@@ -216,17 +195,6 @@ def hotwords_file(phrases: Sequence[str] | None) -> Iterator[dict[str, str]]:
         file.write("\n".join(phrases))
         file.flush()
         yield {"hotword": file.name}
-
-
-def _toolkit() -> tuple[Any, Any]:
-    """Torch and the toolkit's `AutoModel`."""
-    try:
-        from asrcli.backends.funasr import toolkit
-    except ImportError as error:
-        raise MissingExtraError(
-            f"FunASR's toolkit cannot be imported: {first_line(error)}.", f"{pip_install('funasr')}, torch too"
-        ) from error
-    return toolkit.torch, toolkit.AutoModel
 
 
 def _share_loaded(torch: Any, module: Any, spec: ModelSpec) -> float:

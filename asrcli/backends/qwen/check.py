@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from asrcli.backends import vllm
 from asrcli.backends.device import devices_of
 from asrcli.backends.model_type import ANY, POSITIVE, ModelType, OptionCheck, one_of
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
 from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
+from asrcli.backends.vllm import options as vllm
 from asrcli.errors import ModelError
 
 TYPES: Mapping[str, ModelType] = {

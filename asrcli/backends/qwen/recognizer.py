@@ -1,12 +1,15 @@
 """Recognition with Qwen3-ASR, on torch or vLLM. Runs in the engine process.
 
 The package's `transcribe` shortens repeats that it takes for loops; so its parts are called: inference, and the forced
-aligner where the entry names one. Checked with qwen-asr 0.0.6 and vLLM 0.14.0, which it pins.
+aligner where the entry names one. Checked with qwen-asr 0.0.6 and vLLM 0.14.0, which it pins. Newer versions of vLLM
+have Qwen3-ASR themselves, and need no qwen-asr.
 """
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
@@ -16,7 +19,16 @@ from asrcli.backends.process.batches import Answer, decode_by_request, decode_in
 from asrcli.backends.process.offline_hubs import keep_hubs_offline
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer, Token
-from asrcli.backends.vllm import BATCH, LIMITS, record_limits, uses_vllm
+from asrcli.backends.vllm.options import (
+    BATCH,
+    LIMITS,
+    not_started,
+    prepare_process,
+    record_limits,
+    transcribes_natively,
+    uses_vllm,
+)
+from asrcli.backends.vllm.recognizer import VllmRecognizer
 from asrcli.errors import MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
@@ -31,15 +43,39 @@ _MOST_TOKENS, _FULL = 512, 0.95
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - calls are made one by one, on all cores
-    """Load a model. Raises ModelError: files that are damaged or incomplete; MissingExtraError: qwen-asr is not
-    installed; MachineError: the device is not available.
+    """Load a model, on torch with a notice where vLLM does not start. Raises ModelError: files that are damaged or
+    incomplete; MissingExtraError: qwen-asr is not installed; MachineError: the device is not available.
     """
     check_model(spec)
-    return QwenRecognizer(spec)
+    if not uses_vllm(spec):
+        return QwenRecognizer(spec)
+    spec = prepare_process(spec)
+    try:
+        return _on_vllm(spec)
+    except (ModelError, MissingExtraError) as error:
+        if find_spec("qwen_asr") is None:
+            raise
+        on_torch = QwenRecognizer(replace(spec, options={**spec.options, "engine": "torch"}))
+        on_torch.notices = (not_started(spec, error),)
+        return on_torch
+
+
+def _on_vllm(spec: ModelSpec) -> Recognizer:
+    if spec.options.get("aligner") or not transcribes_natively():
+        return QwenRecognizer(spec)
+    return VllmRecognizer(spec, _read_native)
+
+
+def _read_native(text: str, language: str | None) -> Hypothesis:
+    name, text = read_answer(text, None if language is None else QWEN3_LANGUAGES[language])
+    return Hypothesis(text, language=_CODES.get(name))
 
 
 class QwenRecognizer:
     """A loaded model."""
+
+    #: what the user should know of how it was loaded
+    notices: tuple[str, ...] = ()
 
     def __init__(self, spec: ModelSpec) -> None:
         try:

@@ -2,14 +2,12 @@
 looked at first.
 """
 
-import os
 import sys
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from asrcli.backends.device import Device, devices_of, not_available
+from asrcli.backends.device import Device, devices_of, hide_other_gpus, not_available, visible_gpu
 from asrcli.backends.types import ModelSpec
 
 _WHEELS = "https://k2-fsa.github.io/sherpa/onnx/cuda.html"
@@ -31,7 +29,7 @@ def check_device(spec: ModelSpec) -> None:
         if device.kind == "coreml" and sys.platform != "darwin":
             raise not_available(spec, device, "Core ML is part of macOS", "Use it on a Mac")
         if device.kind == "cuda":
-            _visible_gpu(spec, device)
+            visible_gpu(spec, device)
 
 
 def has_cuda() -> bool:
@@ -50,22 +48,5 @@ def provider_arguments(spec: ModelSpec) -> dict[str, Any]:
     if device.kind != "auto":
         options["provider"] = device.kind
     if device.kind == "cuda":
-        os.environ["CUDA_VISIBLE_DEVICES"] = _visible_gpu(spec, device)
+        hide_other_gpus(spec, device)
     return options
-
-
-@cache
-def gpus_of_process() -> str | None:
-    """CUDA_VISIBLE_DEVICES as this process was started with it; None: every GPU."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES")
-
-
-def _visible_gpu(spec: ModelSpec, device: Device) -> str:
-    """The name of a GPU for CUDA_VISIBLE_DEVICES. Numbers count the GPUs that the user made visible, as torch does."""
-    visible = gpus_of_process()
-    if visible is None:
-        return str(device.index)
-    names = [name.strip() for name in visible.split(",") if name.strip() not in {"", "-1"}]
-    if device.index >= len(names):
-        raise not_available(spec, device, f"CUDA_VISIBLE_DEVICES is {visible!r}", "Name one of its GPUs")
-    return names[device.index]

@@ -12,12 +12,13 @@ import pytest
 
 from asrcli.audio.types import Samples
 from asrcli.backends.checks import check_model
-from asrcli.backends.device import Device, devices_of, nvidia_gpus, with_device
+from asrcli.backends.device import Device, devices_of, gpus_of_process, nvidia_gpus, with_device
 from asrcli.backends.loaded_models import LoadedModels
 from asrcli.backends.process.batches import decode_in_halves
 from asrcli.backends.registry import BACKENDS, backend_of
-from asrcli.backends.sherpa.device import gpus_of_process, has_cuda, provider_arguments
+from asrcli.backends.sherpa.device import has_cuda, provider_arguments
 from asrcli.backends.types import Hypothesis, ModelSpec
+from asrcli.backends.vllm.options import prepare_process
 from asrcli.errors import EngineError, MachineError, OptionNotSupportedError
 from asrcli.models.registry import Registry
 from asrcli.models.suitability import automatic_model
@@ -102,6 +103,7 @@ def visible(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str | None], 
 
     def start(value: str | None) -> None:
         gpus_of_process.cache_clear()
+        monkeypatch.setattr(os, "environ", os.environ.copy())  # what an engine process would set ends with the test
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if value is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
@@ -148,6 +150,25 @@ def test_numbers_of_gpus_count_those_that_the_user_made_visible(
     for _ in range(2):  # one recogniser for each language
         provider_arguments(model)
         assert os.environ["CUDA_VISIBLE_DEVICES"] == gpu
+
+
+@pytest.mark.parametrize(("device", "gpu"), [("cuda:1", "5"), ("cuda", "7"), ("auto", "7,5"), ("cpu", "7,5")])
+def test_vllm_sees_the_gpu_of_its_engine_process_alone(
+    visible: Callable[[str | None], None], device: str, gpu: str
+) -> None:
+    visible("7,5")
+    model = ModelSpec(name="m", type="qwen_asr", files={}, options={"engine": "vllm", "device": device})
+    prepared = prepare_process(model)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == gpu
+    assert prepared.options["device"] == ("cuda" if device.startswith("cuda") else device)
+    assert os.environ["VLLM_NO_USAGE_STATS"] == "1"
+
+
+def test_vllm_does_not_get_a_gpu_that_is_hidden(visible: Callable[[str | None], None]) -> None:
+    visible("7")
+    model = ModelSpec(name="m", type="vllm_whisper", files={}, options={"device": "cuda:1"})
+    with pytest.raises(MachineError, match="CUDA_VISIBLE_DEVICES is '7'"):
+        prepare_process(model)
 
 
 def test_a_model_on_several_devices_has_an_engine_process_on_each(spec: Callable[..., ModelSpec]) -> None:

@@ -19,7 +19,7 @@ from asrcli.backends.funasr.nano_vllm import arguments, check_code
 from asrcli.backends.funasr.recognizer import hotwords_file
 from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
-from asrcli.backends.vllm import has_vllm, record_limits
+from asrcli.backends.vllm.options import has_vllm, record_limits
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
 from asrcli.models.detect import detect
 from asrcli.models.registry import Registry
@@ -240,11 +240,13 @@ def test_hotwords_reach_seaco_one_phrase_a_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("engine", "onnx"), ("max_num_seqs", 0), ("gpu_memory_utilization", 1.5), ("device", "cpu")]
+    ("name", "value"), [("engine", "onnx"), ("max_num_seqs", 0), ("gpu_memory_utilization", 1.5), ("device", "mps")]
 )
 def test_options_of_vllm_are_checked(write_folder: Callable[..., Path], name: str, value: Any) -> None:
     options = {"engine": "vllm", name: value}
-    with pytest.raises(OptionNotSupportedError, match=r"vLLM runs on" if name == "device" else f"{name} must be"):
+    with pytest.raises(
+        OptionNotSupportedError, match=r"vLLM does not run on mps" if name == "device" else f"{name} must be"
+    ):
         check_model(spec_of(write_folder("FunASRNano"), "funasr_fun_asr_nano", options=options))
 
 
