@@ -63,7 +63,7 @@ def engine() -> Iterator[Callable[..., tuple[EngineClient, ModelSpec]]]:
         if key not in running:
             client = EngineClient(threads=2)
             running[key] = client, spec
-            client.load(spec.name, backend_of(spec.type).kind, spec).result(timeout=200)
+            client.load(spec.name, backend_of(spec.type).kind, spec).result(timeout=600)
         return running[key]
 
     yield start

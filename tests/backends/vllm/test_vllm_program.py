@@ -29,6 +29,8 @@ from tests.backends.vllm.conftest import LIMITS
 from tests.server.live.test_session import Loudness
 from tests.tone import RATE, WORDS, tone_audio
 
+pytestmark = pytest.mark.timeout(900)
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
