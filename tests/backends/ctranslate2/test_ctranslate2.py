@@ -128,36 +128,6 @@ def test_chunks_of_several_languages_in_a_batch(multilingual: ModelSpec) -> None
     assert recognizer.run(jobs) == [recognizer.run([job])[0] for job in jobs]
 
 
-def test_the_language_is_the_most_probable_of_those_of_the_entry(multilingual: ModelSpec) -> None:
-    import ctranslate2
-    from faster_whisper.feature_extractor import FeatureExtractor
-
-    noise = np.random.default_rng(4).standard_normal(30 * SAMPLE_RATE).astype(np.float32)
-    model = ctranslate2.models.Whisper(str(multilingual.files["model"].parent), compute_type="int8")
-    features = FeatureExtractor(feature_size=model.n_mels)(noise, padding=400)[None, :, :3000]
-    view = ctranslate2.StorageView.from_array(np.ascontiguousarray(features, np.float32))
-    (ranked,) = model.detect_language(view)
-
-    assert len(ranked) == 99
-    assert [share for _, share in ranked] == sorted((share for _, share in ranked), reverse=True)
-    codes = [mark[2:-2] for mark, _ in ranked]
-    assert transcribe(multilingual, noise).language == codes[0]
-    assert transcribe(multilingual, noise, language="auto").language == codes[0]
-    assert transcribe(replace(multilingual, languages=(codes[9], codes[4])), noise).language == codes[4]
-    assert transcribe(multilingual, noise, language=codes[7]).language == codes[7]
-
-
-def test_each_chunk_of_a_batch_has_a_language_of_its_own(multilingual: ModelSpec) -> None:
-    rng = np.random.default_rng(6)
-    recognizer = load(multilingual, 1)
-    chunks = [(rng.standard_normal(SAMPLE_RATE * (1 + n)) * 10.0 ** -(n % 4)).astype(np.float32) for n in range(6)]
-    jobs = [DecodeJob(chunk, RecognitionOptions()) for chunk in chunks]
-    together = [getattr(found, "language", found) for found in recognizer.run(jobs)]
-
-    assert together == [getattr(recognizer.run([job])[0], "language", None) for job in jobs]
-    assert set(together) <= set(languages_of(multilingual))
-
-
 def test_an_answer_that_never_ends_is_a_limit(multilingual: ModelSpec) -> None:
     """Random weights do not give the mark of the end."""
     noise = np.random.default_rng(3).standard_normal(SAMPLE_RATE).astype(np.float32)

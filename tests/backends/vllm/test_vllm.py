@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asrcli.backends.checks import translating
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.errors import (
@@ -193,15 +192,6 @@ def test_whisper_detects_the_language_and_takes_requests(engine: Engine, whisper
 def test_whisper_reads_no_more_than_thirty_seconds(engine: Engine, whisper: Path) -> None:
     with pytest.raises(EngineError, match=r"reads at most 30 s, not 31\.0 s"):
         ask(engine(whisper, max_new_tokens=SHORT), np.ones(31 * 16000, np.float32), language="de")
-
-
-def test_whisper_translates(engine: Engine, whisper: Path) -> None:
-    client, spec = engine(whisper, max_new_tokens=SHORT)
-    plain = ask((client, spec), language="de")
-    other = translating(spec, "en")
-    client.load(other.name, "vllm", other).result(timeout=600)
-    assert ask((client, other), language="de").text != plain.text
-    client.unload(other.name)
 
 
 # -- crashes -----------------------------------------------------------------------------------------------------------
