@@ -206,6 +206,15 @@ def test_pieces_after_a_pause_or_of_other_speakers_have_embeddings(active: Mask,
     assert embedded(active, Voices({0: ALIKE})) == pieces
 
 
+@pytest.mark.parametrize(
+    ("starts", "ends", "piece"), [(False, False, (146, 250)), (True, False, (140, 250)), (False, True, (146, 250))]
+)
+def test_a_piece_ends_where_the_neighbouring_window_decides(starts: bool, ends: bool, piece: tuple[int, int]) -> None:
+    job = DecodeJob(np.zeros(WINDOW, np.float32), DiarizationRequest(1, starts, ends))
+    (result,) = DiarizationService(lambda _: activity([(140, 250)]), Voices({0: ALIKE})).run([job])
+    assert result.pieces.tolist() == [[0, 0, *piece]]
+
+
 def test_windows_without_speech_have_no_pieces() -> None:
     networks = Networks(activity([]))
     job = DecodeJob(np.zeros(WINDOW, np.float32), DiarizationRequest(windows=1, starts=False, ends=False))
