@@ -142,7 +142,7 @@ def test_a_batch_on_a_store_that_does_not_answer_ends_once_and_is_resumed(
     assert failed.returncode == ExitCode.MACHINE
     assert f"{bucket.uri} does not answer" in failed.stderr
     asked = {name for name in names if any(name.rpartition("/")[2] in request for request in proxy.seen)}
-    assert len(asked) <= 4  # those that the readers have in work
+    assert len(asked) < len(names)
     proxy.faults = []
     done = asrcli(*command)
     assert done.returncode == 0, done.stderr
