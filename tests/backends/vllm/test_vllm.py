@@ -14,10 +14,13 @@ from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.errors import (
     EngineClosedError,
+    EngineCrashError,
     EngineError,
     LanguageNotSupportedError,
+    MachineError,
 )
 from asrcli.options import Hotword, RecognitionOptions
+from tests.backends.vllm.conftest import LIMITS
 from tests.tone import WORDS, tone_audio
 
 pytestmark = pytest.mark.timeout(900)
@@ -66,6 +69,17 @@ def test_chunks_of_several_requests_at_once_do_not_mix(engine: Engine, nano: Pat
     futures = [client.submit(spec.name, tone_audio([tone] * 3), request) for tone, request in jobs]
     expected = ["糕" if tone == 7 and request.hotwords else WORDS[tone] for tone, request in jobs]
     assert [future.result(timeout=300).text for future in futures] == expected
+
+
+def test_torch_takes_its_place_with_a_warning_where_vllm_does_not_start(nano: Path) -> None:
+    files = {"config": nano / "config.yaml", "model": nano / "model.pt"}
+    options = {**LIMITS, "engine": "vllm", "gpu_memory_utilization": 1e-6, "device": "cpu"}
+    spec = ModelSpec(name="nano", type="funasr_fun_asr_nano", files=files, options=options)
+    with EngineClient(threads=1) as client:
+        client.load("nano", "funasr", spec).result(timeout=600)
+        assert client.submit("nano", tone_audio([3] * 3), RecognitionOptions()).result(timeout=300).text == WORDS[3]
+        (notice,) = client.notices("nano")
+    assert notice.startswith("nano: vLLM does not start, so torch is used: FunASR cannot load nano for vLLM: ")
 
 
 # -- Qwen3-ASR ---------------------------------------------------------------------------------------------------------
@@ -135,6 +149,13 @@ def test_a_chunk_that_vllm_refuses_is_an_error_of_its_own(engine: Engine, qwen: 
     assert isinstance(ask(running), Hypothesis)
 
 
+def test_a_device_that_vllm_was_not_built_for_is_an_error(qwen: Path) -> None:
+    files = {"config": qwen / "config.json", "model": qwen / "model.safetensors"}
+    spec = ModelSpec(name="qwen", type="qwen_asr", files=files, options={"engine": "vllm", "device": "cuda"})
+    with EngineClient(threads=1) as client, pytest.raises(MachineError, match="the device cuda is not available"):
+        client.load("qwen", "qwen", spec).result(timeout=600)
+
+
 # -- Whisper -----------------------------------------------------------------------------------------------------------
 
 
@@ -156,3 +177,43 @@ def test_whisper_detects_the_language_and_takes_requests(engine: Engine, whisper
 def test_whisper_reads_no_more_than_thirty_seconds(engine: Engine, whisper: Path) -> None:
     with pytest.raises(EngineError, match=r"reads at most 30 s, not 31\.0 s"):
         ask(engine(whisper, max_new_tokens=SHORT), np.ones(31 * 16000, np.float32), language="de")
+
+
+# -- crashes -----------------------------------------------------------------------------------------------------------
+
+CRASHING = """
+import os
+from asrcli.backends.qwen import recognizer
+
+def load(spec, threads):
+    service = recognizer.load(spec, threads)
+    step = service._engine._engine.step
+
+    def fail_at_a_low_tone():
+        if any("die" in str(request.prompt) or request.priority == 9 for request in service._engine._running.values()):
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return step()
+
+    service._engine._engine.step = fail_at_a_low_tone
+    return service
+"""
+
+
+def test_a_chunk_that_ends_the_engine_costs_no_other(
+    qwen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine process is started again, and chunks are decoded one by one."""
+    (tmp_path / "crashing_vllm.py").write_text(CRASHING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = {"config": qwen / "config.json", "model": qwen / "model.safetensors"}
+    options = {"engine": "vllm", "max_new_tokens": SHORT, **LIMITS}
+    spec = ModelSpec(name="qwen", type="qwen_asr", files=files, options=options)
+    with EngineClient(threads=1) as client:
+        client.load("qwen", "crashing_vllm:load", spec)
+        assert client.submit("qwen", SOUND, RecognitionOptions()).result(timeout=600).text
+        jobs = [
+            client.submit("qwen", tone_audio([n]), RecognitionOptions(), priority=9 if n == 2 else 0) for n in range(5)
+        ]
+        errors = [job.exception(timeout=300) for job in jobs]
+    assert [type(error) for error in errors] == [type(None)] * 2 + [EngineCrashError] + [type(None)] * 2
+    assert "device-side assert" in str(errors[2])
