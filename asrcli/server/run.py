@@ -191,10 +191,11 @@ def listen(host: str, port: int) -> socket.socket:
     the port is in use, or not permitted.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
-        listener = socket.socket(family, kind)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        # With its protocol: only where it is TCP, asyncio sends small packets at once. Else the body of an answer waits
+        # until the client has acknowledged the head, 40 ms.
+        listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise UsageError(
             f"The address {host}:{port} does not exist: {error.strerror}.", "Correct --host or --port."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -26,6 +27,8 @@ import soundfile as sf
 from websockets import Origin, Subprotocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+
+from asrcli.server.run import listen
 
 
 class Process:
@@ -526,3 +529,23 @@ def test_memory_that_was_freed_goes_back_to_the_system() -> None:
 def test_full_garbage_collections_are_made_at_times_and_not_for_long_results() -> None:
     """Each stops all threads for as long as it looks at a million objects."""
     subprocess.run([sys.executable, "-c", GARBAGE], check=True, timeout=60)
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """Else the body of an answer waits for the acknowledgement of its head, 40 ms for each request of a connection."""
+
+    async def answered() -> int:
+        options: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            line = writer.get_extra_info("socket")
+            options.set_result(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(accept, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.close()
+            return await options
+
+    assert asyncio.run(answered()) == 1
