@@ -52,6 +52,8 @@ MAX_ADDRESS = 4096
 MAX_JOB_FIELDS = 256 << 10
 #: webhooks that are notified at a time, and notices that are sent, to be repeated or waiting
 MAX_NOTIFIED, MAX_NOTICES = 8, 1000
+#: bytes of log lines that are not written yet
+MAX_LOG = 4 << 20
 #: seconds for a request's head, from the connection or its first byte, and for the rest of a Wyoming event
 HEAD_TIMEOUT = 30.0
 #: seconds for which the rest of a refused WebSocket message is received and dropped, and in which clients must send or
@@ -101,6 +103,7 @@ def table() -> list[tuple[str, str]]:
         ("first line, data and payload of a Wyoming event; its `error`", wyoming),
         ("frames kept for a busy session; the client waits", f"{MAX_HELD}, {_size(MAX_HELD_BYTES)}"),
         ("a message with a result to FunASR's clients; it is divided", _size(MAX_RESULT)),
+        ("log lines while stderr is not read; they are dropped and counted", _size(MAX_LOG)),
     ]
 
 

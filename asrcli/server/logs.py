@@ -13,6 +13,8 @@ import traceback
 from contextvars import ContextVar
 from typing import Any
 
+from asrcli.server.log_writer import ThreadedHandler
+
 #: levels of `--log-level`
 LEVELS = ("debug", "info", "warning", "error")
 _LOGGERS = ("asrcli.server", "uvicorn", "asyncio", "")
@@ -42,7 +44,7 @@ def log_request(kind: str, seconds: float, **values: Any) -> None:
 
 def configure(level: str, *, as_json: bool) -> None:
     """Send the logs of the server and of its libraries to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = ThreadedHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
     for name in _LOGGERS:  # "": of all libraries, which would print lines of other forms
         logger = logging.getLogger(name)
