@@ -102,7 +102,7 @@ describe("the page", { timeout: 600_000 }, () => {
   it("shows what is said into the microphone while it is said", async (context) => {
     const { page, complaints } = await open(browser, url);
     context.after(() => page.close());
-    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
     await page.click("#record");
     await page.waitForFunction(() => /best of times/i.test(document.querySelector("article .partial")?.innerText));
     await shot(page, "recording");
@@ -125,7 +125,7 @@ describe("the page", { timeout: 600_000 }, () => {
   it("keeps the order of files, removes what failed, and does not call silence a failure", async (context) => {
     const { page } = await open(browser, url);
     context.after(() => page.close());
-    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
     const silence = Buffer.alloc(44 + 32000);
     readFileSync(RECORDING).copy(silence, 0, 0, 44);
     silence.writeUInt32LE(32000, 40);
@@ -150,7 +150,7 @@ describe("the page", { timeout: 600_000 }, () => {
   it("corrects words and names, by mouse and by keyboard", async (context) => {
     const { page, complaints } = await open(browser, url);
     context.after(() => page.close());
-    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
     await drop(page, RECORDING);
     await page.waitForSelector(DONE);
     await page.locator(".word", { hasText: "wisdom" }).first().dblclick();
@@ -186,7 +186,7 @@ describe("the page", { timeout: 600_000 }, () => {
     const { page } = await open(browser, url);
     context.after(() => page.close());
     page.on("filechooser", (chooser) => chooser.setFiles(RECORDING));
-    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
     const order = [];
@@ -213,7 +213,7 @@ describe("the page", { timeout: 600_000 }, () => {
   it("reports in words what went wrong", async (context) => {
     const { page } = await open(browser, url);
     context.after(() => page.close());
-    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
     const broken = path.join(folder(context), "broken.mp3");
     writeFileSync(broken, "this is no recording ".repeat(100));
     await drop(page, broken);
@@ -236,7 +236,7 @@ describe("the page", { timeout: 600_000 }, () => {
     context.after(() => page.close());
     await page.setViewportSize({ width: 360, height: 740 });
     await page.emulateMedia({ colorScheme: "dark" });
-    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
     await drop(page, RECORDING, `${"long-name-".repeat(12)}.wav`);
     await page.waitForSelector(DONE);
     await shot(page, "phone-dark");
@@ -374,7 +374,7 @@ describe("the page of a server with a key", { timeout: 600_000 }, () => {
     await page.waitForSelector("dialog[open]");
     await page.fill("#key", "open sesame");
     await page.keyboard.press("Enter");
-    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
     await page.evaluate(() => sessionStorage.setItem("asrcli-key", "wrong"));
     await page.route("**/page/settings", (route) => route.fulfill({ json: {} })); // a proxy's answer
     await page.setInputFiles("#files", [RECORDING, RECORDING]);
@@ -391,7 +391,7 @@ describe("the page of a server with a key", { timeout: 600_000 }, () => {
     await page.waitForSelector("dialog[open]");
     await page.fill("#key", "open sesame");
     await page.keyboard.press("Enter");
-    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
     await page.evaluate(() => sessionStorage.setItem("asrcli-key", "wrong"));
     await page.setInputFiles("#files", RECORDING);
     await page.waitForSelector("dialog[open]");

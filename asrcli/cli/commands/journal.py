@@ -102,7 +102,8 @@ class JournalExportArguments:
     folder: str = option(MISSING, "New folder, also in a store; - is stdout.", metavar="FOLDER", positional=True)
     format: Literal["jsonl", "parquet"] = option("jsonl", "A line of JSON, or a row of Parquet, for each result.")
     shard_size: int = option(
-        256 << 20, "Size of the results in a file, as JSON: 64MB, 1GB.", metavar="SIZE", read=readers.size
+        256 << 20, "Size of the results in a file, as JSON: 64MB, 1GB.", metavar="SIZE", read=readers.size,
+        low=1, high=1 << 50,
     )  # fmt: skip
 
 
