@@ -1,8 +1,9 @@
 """Partial results that do not flicker: what two decodes in a row agree on is not taken back.
 
 Local agreement (Liu, Spanakis and Niehues, Interspeech 2020; Macháček, Dabre and Bojar, 2023): of two hypotheses of a
-growing sentence, the longest common prefix of words is stable. The last word is not, as it may be half spoken. The
-first word is stable as soon as another follows it: clients that append wait for it.
+growing sentence, the longest common prefix of words is stable. The last word may be half spoken: it is stable only
+where both hypotheses end with it, and without a punctuation mark. The first word is stable as soon as another follows
+it: clients that append wait for it.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,9 @@ class StablePrefix:
         (stable, text): what will not be taken back, and all that is shown. Each `stable` begins with the one before.
         """
         words = split_words(text)
-        agreed = min(max(_common(self._last, words), 1), len(words) - 1)
+        agreed = _common(self._last, words)
+        if agreed < len(words) or not _is_open(words[-1:]):
+            agreed = min(max(agreed, 1), len(words) - 1)
         agreed = max(agreed, len(split_words(settled)))
         self._stable += words[len(self._stable) : agreed]
         self._last = words
@@ -61,6 +64,11 @@ def shown(text: str, wanted: TextOptions, language: str | None) -> str:
     if wanted.drop_fillers:
         text = drop_sounds(text, language)
     return bare_text(text) if wanted.strip_marks else text
+
+
+def _is_open(last: Sequence[UntimedWord]) -> bool:
+    """Whether a last word has no punctuation mark, which models give to the end of what they get."""
+    return all(word.text[-1:].isalnum() for word in last)
 
 
 def _common(one: Sequence[UntimedWord], two: Sequence[UntimedWord]) -> int:

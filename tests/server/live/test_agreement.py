@@ -18,6 +18,16 @@ def test_what_two_hypotheses_agree_on_is_final_except_the_last_word() -> None:
     assert prefix.rest("It was the best of times.") == " best of times."
 
 
+def test_a_last_word_with_which_two_hypotheses_end_is_final() -> None:
+    """A long word, or one before a pause: clients that append need not wait for the next. Not its punctuation mark."""
+    prefix = StablePrefix()
+    assert prefix.update("incredulity") == ("", "incredulity")
+    assert prefix.update("Incredulity") == ("Incredulity", "Incredulity")
+    assert prefix.update("incredulity it.") == ("Incredulity", "Incredulity it.")
+    assert prefix.update("incredulity it.") == ("Incredulity", "Incredulity it.")
+    assert prefix.update("incredulity it was") == ("Incredulity it", "Incredulity it was")
+
+
 def test_characters_are_words() -> None:
     prefix = StablePrefix()
     prefix.update("明天九")
