@@ -94,7 +94,7 @@ def watch(stream: Stream, options: list[str], *, every: float, step: float) -> S
     ):
         assert ffmpeg.stdout is not None
         assert program.stdout is not None
-        ffmpeg.stdout.close()  # so that it is told when the program has ended
+        ffmpeg.stdout.close()  # so that it gets SIGPIPE when the program has ended
         reader = threading.Thread(target=seen.read, args=(program.stdout.fileno(),))
         reader.start()
         shown = 0.0

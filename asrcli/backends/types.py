@@ -147,10 +147,12 @@ class Service(Protocol):
 Answer = Callable[[Any], None]
 
 
-class SchedulingService(Service, Protocol):
-    """A service that forms its batches itself: jobs are handed to it as they come, and each is answered once it is
-    done. Methods return at once; answers come from a thread of its own.
+class SchedulingService(Protocol):
+    """In place of a `Service`, one that forms its batches itself: jobs are handed to it as they come, and each is
+    answered once it is done. Methods return at once; answers come from a thread of its own.
     """
+
+    batch_size: int
 
     def start(self, key: int, job: DecodeJob, answer: Answer, growing: Answer | None) -> None:
         """Take a job; its samples are valid until it is answered. `growing` gets what is recognised so far."""

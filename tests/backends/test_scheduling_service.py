@@ -91,14 +91,14 @@ def test_an_exception_at_the_start_fails_its_own_job(kind: str) -> None:
 
 
 def test_a_crash_costs_the_job_that_causes_it(kind: str) -> None:
-    told: queue.Queue[str] = queue.Queue()
+    reports: queue.Queue[str] = queue.Queue()
     with EngineClient(threads=1) as engine:
         engine.load("writer", kind, None)
         assert engine.submit("writer", SOUND).result(30)
         with pytest.raises(EngineCrashError, match="exit status 3"):
             engine.submit("writer", SOUND, "die").result(30)
-        assert engine.submit("writer", SOUND, growing=told.put).result(30)
-        assert [told.get(timeout=30), told.get(timeout=30)] == ["one", "one two"]
+        assert engine.submit("writer", SOUND, growing=reports.put).result(30)
+        assert [reports.get(timeout=30), reports.get(timeout=30)] == ["one", "one two"]
 
 
 def test_a_service_that_is_unloaded_is_closed(kind: str, tmp_path: Path) -> None:

@@ -12,22 +12,13 @@ from typing import Any
 from asrcli.backends.device import devices_of
 from asrcli.backends.model_type import ANY, POSITIVE, ModelType, OptionCheck, one_of
 from asrcli.backends.registry import check_packages
-from asrcli.backends.sherpa.model_types import WHISPER_LANGUAGES
+from asrcli.backends.sherpa.model_types import PROMPTED_WHISPER
 from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
 from asrcli.errors import ModelError, OptionNotSupportedError
 from asrcli.options import RecognitionOptions
 
 WHISPER = "ctranslate2_whisper"
-TYPES: Mapping[str, ModelType] = {
-    WHISPER: ModelType(
-        translation={"task": "translate"},
-        languages=WHISPER_LANGUAGES,
-        detects_language=True,
-        hotwords="prompt",
-        punctuated=True,
-        limit=30.0,
-    )
-}
+TYPES: Mapping[str, ModelType] = {WHISPER: PROMPTED_WHISPER}
 #: precisions of CTranslate2 (its documentation, "Quantization"); auto: int8 on a CPU, float16 on a GPU
 _COMPUTE_TYPES = (
     "auto", "default", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16",

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,7 +57,6 @@ class NanoOnVllm:
         #: held where torch is used: calls of all threads share its modules
         self._torch = threading.Lock()
         self._call = threading.local()
-        self._keys = count(-1, -1)
         nano.vllm_engine = SimpleNamespace(generate=self._generate)
 
     def start(self, key: int, job: DecodeJob, answer: Answer, growing: Answer | None) -> None:
@@ -78,16 +76,6 @@ class NanoOnVllm:
         """See `SchedulingService.close`."""
         self._threads.shutdown(wait=False)
         self._engine.close()
-
-    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
-        """Decode jobs; one that fails has its error in its place."""
-        futures: list[Future[Hypothesis | Exception]] = [Future() for _ in jobs]
-        for job, future in zip(jobs, futures, strict=True):
-            try:
-                self.start(next(self._keys), job, future.set_result, None)
-            except AsrcliError as error:
-                future.set_result(error)
-        return [future.result() for future in futures]
 
     # -- calls of FunASR ---------------------------------------------------------------------------------------------
 

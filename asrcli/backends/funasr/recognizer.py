@@ -33,7 +33,7 @@ from asrcli.backends.process.batches import (
     padded,
     split_batches,
 )
-from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
+from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer, SchedulingService
 from asrcli.backends.vllm.options import not_started, prepare_process, uses_vllm
 from asrcli.distribution import pip_install
 from asrcli.errors import EngineError, MissingExtraError, ModelError
@@ -48,7 +48,7 @@ _LEAST_LOADED = 0.5
 _FULL = 0.95
 
 
-def load(spec: ModelSpec, threads: int) -> Recognizer:
+def load(spec: ModelSpec, threads: int) -> Recognizer | SchedulingService:
     """Load a model for `threads` concurrent calls of `run`, on torch with a notice where vLLM does not start. Raises
     ModelError: the folder holds no such model, or one that does not fit its weights; MissingExtraError: funasr, torch
     or something they need is not installed; MachineError: the device that the entry names is not here.

@@ -18,7 +18,7 @@ from asrcli.backends.device import torch_device
 from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, padded, split_batches
 from asrcli.backends.process.offline_hubs import keep_hubs_offline
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
-from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer, Token
+from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer, SchedulingService, Token
 from asrcli.backends.vllm.options import (
     BATCH,
     LIMITS,
@@ -42,7 +42,7 @@ _LEAST_LOADED = 0.9
 _MOST_TOKENS, _FULL = 512, 0.95
 
 
-def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - calls are made one by one, on all cores
+def load(spec: ModelSpec, threads: int) -> Recognizer | SchedulingService:  # noqa: ARG001 - calls are made one by one
     """Load a model, on torch with a notice where vLLM does not start. Raises ModelError: files that are damaged or
     incomplete; MissingExtraError: qwen-asr is not installed; MachineError: the device is not available.
     """
@@ -60,7 +60,7 @@ def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - calls a
         return on_torch
 
 
-def _on_vllm(spec: ModelSpec) -> Recognizer:
+def _on_vllm(spec: ModelSpec) -> Recognizer | SchedulingService:
     if spec.options.get("aligner") or not transcribes_natively():
         return QwenRecognizer(spec)
     return VllmRecognizer(spec, _read_native)

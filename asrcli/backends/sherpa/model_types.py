@@ -141,6 +141,11 @@ _WHISPER_CODES = (
     "yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
 )
 WHISPER_LANGUAGES = tuple(_WHISPER_CODES.split())
+#: Whisper in engines that read a prompt
+PROMPTED_WHISPER = ModelType(
+    translation={"task": "translate"}, languages=WHISPER_LANGUAGES, detects_language=True, hotwords="prompt",
+    punctuated=True, limit=30.0,
+)  # fmt: skip
 
 _COHERE_LANGUAGES = ("ar", "de", "el", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "vi", "zh")
 

@@ -9,21 +9,14 @@ from pathlib import Path
 
 from asrcli.backends.device import devices_of
 from asrcli.backends.model_type import ANY, POSITIVE, ModelType, OptionCheck, one_of
-from asrcli.backends.sherpa.model_types import WHISPER_LANGUAGES
+from asrcli.backends.sherpa.model_types import PROMPTED_WHISPER
 from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
 from asrcli.backends.vllm.options import OPTIONS as VLLM_OPTIONS
 from asrcli.errors import ModelError, OptionNotSupportedError
 
 WHISPER, AUDIO = "vllm_whisper", "vllm_audio"
 TYPES: Mapping[str, ModelType] = {
-    WHISPER: ModelType(
-        translation={"task": "translate"},
-        languages=WHISPER_LANGUAGES,
-        detects_language=True,
-        hotwords="prompt",
-        punctuated=True,
-        limit=30.0,
-    ),
+    WHISPER: PROMPTED_WHISPER,
     # Languages and the use of a prompt differ: the engine refuses what the model would ignore.
     AUDIO: ModelType(hotwords="prompt", punctuated=True, limit=30.0),
 }

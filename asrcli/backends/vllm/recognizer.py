@@ -4,10 +4,8 @@ Prompts are those of the model's class in vLLM (`SupportsTranscription`), as its
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -63,7 +61,6 @@ class VllmRecognizer:
         self._read = read or self._prompts.read
         self._most_tokens = int(spec.options.get("max_new_tokens", _MOST_TOKENS))
         self._engine = VllmEngine(llm.llm_engine)
-        self._keys = count(-1, -1)
 
     def start(self, key: int, job: DecodeJob, answer: Answer, growing: Answer | None) -> None:
         """See `SchedulingService.start`."""
@@ -96,16 +93,6 @@ class VllmRecognizer:
     def close(self) -> None:
         """See `SchedulingService.close`."""
         self._engine.close()
-
-    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
-        """Decode jobs; one that fails has its error in its place."""
-        futures: list[Future[Hypothesis | Exception]] = [Future() for _ in jobs]
-        for job, future in zip(jobs, futures, strict=True):
-            try:
-                self.start(next(self._keys), job, future.set_result, None)
-            except Exception as error:  # noqa: BLE001 - of this job
-                future.set_result(error)
-        return [future.result() for future in futures]
 
     # -- answers -----------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ def build(folder: Path) -> Path:
     from safetensors.torch import load_file, save_file
 
     device_qwen.build(folder, audio=_AUDIO, text=_TEXT)
-    # Large weights: what the model is asked and hears decides the answer.
+    # Large weights: the prompt and the sound decide the answer.
     path = folder / "model.safetensors"
     weights = {name: tensor * 20 if tensor.ndim > 1 else tensor for name, tensor in load_file(path).items()}
     save_file(weights, path, metadata={"format": "pt"})

@@ -116,12 +116,12 @@ def test_words_come_as_they_are_written(engine: Engine, whisper: Path) -> None:
 
 def test_a_decode_that_is_not_wanted_any_more_is_aborted_alone(engine: Engine, qwen: Path) -> None:
     client, spec = engine(qwen, engine="vllm", max_new_tokens=LONG)
-    begun = threading.Event()
+    writing = threading.Event()
     jobs = [
-        client.submit(spec.name, tone_audio([n, 1]), RecognitionOptions(), growing=lambda _: begun.set())
+        client.submit(spec.name, tone_audio([n, 1]), RecognitionOptions(), growing=lambda _: writing.set())
         for n in range(3)
     ]
-    assert begun.wait(100)
+    assert writing.wait(100)
     client.cancel(jobs[1])
     with pytest.raises(EngineClosedError, match="cancelled"):
         jobs[1].result(timeout=300)
@@ -131,9 +131,9 @@ def test_a_decode_that_is_not_wanted_any_more_is_aborted_alone(engine: Engine, q
 def test_a_chunk_with_a_short_answer_does_not_wait_for_another(engine: Engine, qwen: Path) -> None:
     """They are decoded together, but vLLM answers each by itself."""
     client, spec = engine(qwen, engine="vllm", max_new_tokens=LONG)
-    begun = threading.Event()
-    long = client.submit(spec.name, SOUND, RecognitionOptions(), growing=lambda _: begun.set())
-    assert begun.wait(100)
+    writing = threading.Event()
+    long = client.submit(spec.name, SOUND, RecognitionOptions(), growing=lambda _: writing.set())
+    assert writing.wait(100)
     silence = client.submit(spec.name, np.zeros(16000, np.float32), RecognitionOptions())
     refused = client.submit(spec.name, SOUND, RecognitionOptions(language="bg"))
     assert silence.result(timeout=300).text == ""
