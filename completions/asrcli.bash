@@ -28,8 +28,8 @@ _asrcli_command() {
             ;;
         serve)
             commands=''
-            options='--host -p --port --funasr-port --check --io-thread-num --wyoming-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --offline --no-offline --preload --no-preload --model-thread-num --hotword --device --cluster --model-dir --models-file --enabled-model --fetch-models --no-fetch-models --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --wyoming-network --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-disk --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
-            valued='--host -p --port --funasr-port --io-thread-num --wyoming-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --model-thread-num --hotword --device --cluster --model-dir --models-file --enabled-model --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --wyoming-network --cors-origin --allowed-host --fetch-network --max-upload --max-disk --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret --log-level --config'
+            options='--host -p --port --funasr-port --check --io-thread-num --wyoming-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --offline --no-offline --preload --no-preload --model-thread-num --hotword --device --cluster --model-dir --models-file --enabled-model --fetch-models --no-fetch-models --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --wyoming-network --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-disk --max-duration --max-queue --max-sessions --max-address-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
+            valued='--host -p --port --funasr-port --io-thread-num --wyoming-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --model-thread-num --hotword --device --cluster --model-dir --models-file --enabled-model --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --wyoming-network --cors-origin --allowed-host --fetch-network --max-upload --max-disk --max-duration --max-queue --max-sessions --max-address-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret --log-level --config'
             arguments=()
             ;;
         mcp)
@@ -412,6 +412,7 @@ _asrcli_value() {
         'serve --max-duration') argument=any ;;
         'serve --max-queue') argument=any ;;
         'serve --max-sessions') argument=any ;;
+        'serve --max-address-sessions') argument=any ;;
         'serve --request-timeout') argument=any ;;
         'serve --idle-timeout') argument=any ;;
         'serve --webhook-secret-file') argument=file ;;

@@ -367,6 +367,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-disk -x -d 'Max
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-duration -x -d 'Maximum length of a recording, in seconds'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-queue -x -d 'Maximum number of waiting requests'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-sessions -x -d 'Maximum number of live streams'
+complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-address-sessions -x -d 'Maximum number of live streams of one address, other than this machine\'s and its proxies\''
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l request-timeout -x -d 'Maximum time of a request, waiting included, in seconds'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l idle-timeout -x -d 'Close a live session after S seconds without a frame'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l webhook-secret-file -r -F -d 'File with the key that signs webhooks'

@@ -157,7 +157,7 @@ class Executor:
             journals.close()
         if self._stop.broken_pipe is not None:
             raise self._stop.broken_pipe
-        interrupted = self._interrupted if self._stop.cancelled or dispatcher.tally.unfinished else None
+        interrupted = self._interrupted if dispatcher.tally.unfinished else None
         wall = time.monotonic() - started
         summary = dispatcher.tally.summary(wall, self._stop.error, interrupted, resumable=not lost)
         self._on_event(BatchFinished(summary))

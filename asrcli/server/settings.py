@@ -147,6 +147,11 @@ class ServerSettings:
     max_sessions: int = _limit(
         256, "Maximum number of live streams; further ones are refused; 0: no limit.", metavar="N", high=1_000_000
     )
+    #: None: three quarters of `max_sessions`
+    max_address_sessions: int | None = _limit(
+        None, "Maximum number of live streams of one address, other than this machine's and its proxies'; by default "
+        "three quarters of --max-sessions; 0: no limit.", metavar="N", high=1_000_000
+    )  # fmt: skip
     request_timeout: float = _limit(
         3600.0, "Maximum time of a request, waiting included, in seconds; 0: no limit.", metavar="S", high=_YEAR
     )

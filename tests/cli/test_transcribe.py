@@ -334,6 +334,16 @@ def test_a_full_disk_is_the_machines_fault(asrcli: Program, speech: Path) -> Non
     assert b"Traceback" not in said
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk without space")
+def test_a_full_disk_behind_a_stream_suggests_no_repetition(asrcli: Program, speech: Path) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 -- unbuffered like a shell's redirection
+        process = asrcli.start("transcribe", "-", stdout=full)
+        _, said = process.communicate(speech.read_bytes(), timeout=100)
+    assert process.returncode == ExitCode.MACHINE
+    assert b"start the stream again" in said
+    assert b"same command" not in said
+
+
 def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asrcli: Program, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import asrcli.formats\n\ndef broken(*_names):\n    return 1 / 0\n\nasrcli.formats.schema_text = broken\n",

@@ -82,6 +82,8 @@ def test_recordings_are_transcribed_as_they_arrive(recordings: Path, start: Star
     assert done == {"rec/one.wav", "rec/inner/two.wav", "rec/new/three.wav"}
     assert (recordings / "one.txt").read_text() == "fa re mi\n"
     assert watch.of("error") + watch.of("file_failed") == []
+    # Nothing was left: the log does not call it interrupted.
+    assert watch.of("batch_finished")[-1]["summary"]["exit_code"] == ExitCode.OK
 
 
 @pytest.mark.slow

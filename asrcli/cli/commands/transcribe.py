@@ -15,7 +15,7 @@ import typer
 
 from asrcli.cli.framework.command import examples, rewrites_arguments, takes
 from asrcli.cli.request.arguments import TranscribeArguments
-from asrcli.errors import ExitCode
+from asrcli.errors import DiskFullError, ExitCode, machine_error
 
 if TYPE_CHECKING:
     from asrcli.backends.process.engine_process import PrestartedEngine
@@ -136,7 +136,7 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
         LazyRuntime(ensemble, jobs, prestarted) as engine,
         reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout, growing=order.partial) as report,
     ):
-        emit = _Stdout(order)
+        emit = _Stdout(order, plan)
         growing = report if isinstance(report, GrowingLine) else None
         if to_stdout or any(map(_is_new, islice(plan.items, _LOOK_AT))):
             engine.open()  # there is work for sure: load the model while the first inputs are read
@@ -174,7 +174,7 @@ def _run_on_cluster(
         ),
         reporter(console, single=single, to_stdout=to_stdout) as report,
     ):
-        executor = Executor(work, jobs=at_once, on_event=report, emit=_Stdout(order))
+        executor = Executor(work, jobs=at_once, on_event=report, emit=_Stdout(order, plan))
         with interruptible(executor):
             return int(executor.run(plan).exit_code)
 
@@ -218,13 +218,24 @@ def new_executor(
 class _Stdout:
     """Writes results to stdout; of the format txt, an empty line separates the texts of several inputs."""
 
-    def __init__(self, request: TranscribeRequest) -> None:
+    def __init__(self, request: TranscribeRequest, plan: Plan) -> None:
         self._request = request
+        self._plan = plan
         self._apart = request.formats[0].name == "txt"
         self._encoder = codecs.getincrementalencoder(request.encoding)("replace")
         self._last: int | None = None
 
     def __call__(self, index: int, text: str | bytes) -> None:
+        try:
+            self._write(index, text)
+        except OSError as error:
+            streams = (item.index for item in self._plan.items if item.stream)
+            if isinstance(machine_error(error), DiskFullError) and index in streams:
+                hint = "What was read of the stream is not kept: free some space, then start the stream again."
+                raise DiskFullError("No space left on the disk that stdout is written to.", hint) from error
+            raise
+
+    def _write(self, index: int, text: str | bytes) -> None:
         if isinstance(text, bytes):
             sys.stdout.buffer.write(text)
             sys.stdout.flush()

@@ -160,9 +160,10 @@ class Connections:
         """Whether one more connection of this address is too many."""
         if self.addresses.total() >= MAX_CONNECTIONS:
             return True
-        return self.addresses[address] >= MAX_CONNECTIONS_OF_ADDRESS and not self._is_exempt(address)
+        return self.addresses[address] >= MAX_CONNECTIONS_OF_ADDRESS and not self.is_exempt(address)
 
-    def _is_exempt(self, address: str) -> bool:
+    def is_exempt(self, address: str) -> bool:
+        """Whether an address may bring many clients: this machine, and its proxies."""
         with suppress(ValueError):
             parsed = ip_address(address)
             return parsed.is_loopback or any(parsed in network for network in self.proxies)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -19,6 +21,7 @@ from asrcli.server.errors import BusyError
 from asrcli.server.http.admission import forget
 from asrcli.server.http.connection import Connection
 from asrcli.server.http.monitoring import Metrics
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS
 from asrcli.server.live.decode_scheduler import DecodeScheduler, Slot
 from asrcli.server.live.partial_decoding import Growing, Recognise, RepeatedDecoder, SentenceDecoder
 from asrcli.server.live.session import Label, LiveOptions, LiveSession, Revise
@@ -35,6 +38,8 @@ _log = logging.getLogger("asrcli.server")
 
 #: priority of live streams in the engine's queue; recordings have 0 and jobs 1
 _PRIORITY = -1
+#: of all sessions, what one address may hold by default: many clients may share it
+_SHARE_OF_ADDRESS = 0.75
 
 
 class LiveService:
@@ -50,16 +55,18 @@ class LiveService:
         self._submitters = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-submit")
         self._streamers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-stream")
         self._open = 0
+        #: of those, the ones of each address
+        self._of_address: Counter[str] = Counter()
         self._revisers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-text")
 
     @asynccontextmanager
-    async def session(self, options: LiveOptions, model: str | None = None) -> AsyncIterator[LiveSession]:
-        """A session with a model, which stays loaded until the session ends. Unsupported hotwords are dropped. Raises
-        BusyError: too many sessions are open; ModelError: the model is not available; LanguageNotSupportedError: the
-        model does not support the language.
+    async def session(self, options: LiveOptions, model: str | None, address: str) -> AsyncIterator[LiveSession]:
+        """A session with a model, which stays loaded until the session ends. `address`: the client's. Unsupported
+        hotwords are dropped. Raises BusyError: too many sessions are open; ModelError: the model is not available;
+        LanguageNotSupportedError: the model does not support the language.
         """
         async with AsyncExitStack() as stack:
-            stack.enter_context(self.place())
+            stack.enter_context(self.place(address))
             recognition = await asyncio.to_thread(self._adapted, model, options.recognition)
             speakers = options.speakers.options if options.speakers else SpeakerOptions()
             wanted = TranscribeOptions(recognition=recognition, text=options.text, speakers=speakers)
@@ -95,18 +102,31 @@ class LiveService:
             yield session
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, address: str) -> Iterator[None]:
         """Hold a place among the sessions, for live streams and for recordings that arrive through a WebSocket. Raises
-        BusyError: too many sessions are open.
+        BusyError: too many sessions are open, in all or of this address.
         """
         limit = self._settings.max_sessions
         if limit and self._open >= limit:
             raise BusyError("Too many live streams.", "Try again later.", retry_after=5)
+        limit = self._most_of_address
+        if limit and self._of_address[address] >= limit and not CONNECTIONS.is_exempt(address):
+            raise BusyError("Too many live streams from this address.", "Try again later.", retry_after=5)
         self._open += 1
+        self._of_address[address] += 1
         try:
             yield
         finally:
             self._open -= 1
+            self._of_address[address] -= 1
+            if not self._of_address[address]:
+                del self._of_address[address]
+
+    @property
+    def _most_of_address(self) -> int:
+        """Sessions that one address may hold; 0: all."""
+        limit = self._settings.max_address_sessions
+        return math.ceil(_SHARE_OF_ADDRESS * self._settings.max_sessions) if limit is None else limit
 
     async def check(self, options: LiveOptions, model: str | None = None) -> None:
         """Check that a model can serve these options, without loading it. Raises AsrcliError: as `session`."""
@@ -213,6 +233,8 @@ class SessionContext:
     files: TranscriptionService
     #: for scheduling between clients
     client: str
+    #: the client's; "": not known
+    address: str
     #: registry name of the model that the client asked for in its URL; None: the default
     model: str | None = None
     authorised: bool = True
@@ -227,6 +249,7 @@ class SessionContext:
             state.live,
             state.service,
             websocket.scope["state"]["client"],
+            websocket.client.host if websocket.client else "",
             websocket.query_params.get("model") or None,
             websocket.scope["state"]["authorised"],
         )

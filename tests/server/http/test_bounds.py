@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from asrcli.server import bounds
+from asrcli.server.errors import BusyError
 from asrcli.server.http import admission, uploads, uvicorn_protocols, uvicorn_websocket, websocket, workspaces
 from asrcli.server.recognition import transcription
 from tests.server.conftest import Running
@@ -263,6 +264,43 @@ def test_offline_recordings_count_as_sessions(serving: Callable[..., Any]) -> No
             assert "Too many" in json.loads(second.recv(60))["error"]
         first.send('{"is_speaking": false}')
         assert "error" not in json.loads(first.recv(60))
+
+
+@pytest.mark.bound("--max-address-sessions")
+def test_one_address_leaves_sessions_to_others(serving: Callable[..., Any]) -> None:
+    with (
+        serving(max_sessions=2, max_address_sessions=1, forwarded_allow_ips="127.0.0.1") as server,
+        contextlib.ExitStack() as stack,
+    ):
+
+        def started(address: str, path: str, mode: str) -> Any:
+            headers = {"x-forwarded-for": address}
+            line = stack.enter_context(connect(f"{server.ws}{path}", additional_headers=headers, proxy=None))
+            line.send(json.dumps({"mode": mode, "wav_name": "a", "is_speaking": True}))
+            line.send(bytes(32000))
+            return line
+
+        started("192.0.2.1", "/", "offline")
+        wait_for(lambda: server.app.state.live._open == 1)
+        for mode in ("offline", "2pass"):
+            refused = json.loads(started("192.0.2.1", "/", mode).recv(60))
+            assert "from this address" in refused["error"]
+        other = started("192.0.2.2", "/", "2pass")
+        other.send('{"is_speaking": false}')
+        assert "error" not in json.loads(other.recv(60))
+
+
+def test_an_address_may_hold_three_quarters_of_the_sessions(serving: Callable[..., Any]) -> None:
+    with serving(max_sessions=5) as server, contextlib.ExitStack() as stack:
+        live = server.app.state.live
+        for _ in range(4):
+            stack.enter_context(live.place("192.0.2.1"))
+        with pytest.raises(BusyError, match="from this address"), live.place("192.0.2.1"):
+            pass
+        stack.enter_context(live.place("127.0.0.1"))
+        stack.close()
+        for _ in range(5):  # of this machine: a proxy may be on it
+            stack.enter_context(live.place("127.0.0.1"))
 
 
 class _Stalling(BaseHTTPRequestHandler):

@@ -82,7 +82,8 @@ class QwenSession:
             params = await self._wait_for_start()
             if params is None:
                 return
-            async with self._context.live.session(_options(params), self._context.model) as session:
+            opening = self._context.live.session(_options(params), self._context.model, self._context.address)
+            async with opening as session:
                 self._words = params["word_timestamps"] is True
                 await self._send("started", params=params)
                 sending = asyncio.create_task(self._send_events(session))

@@ -192,7 +192,8 @@ class AliyunSession:
             raise ProtocolError(BAD_TOKEN, "Gateway:ACCESS_DENIED:The token is invalid!")
         task = await asyncio.to_thread(_read_start, header, payload)
         self._namespace = task.dialect.namespace
-        async with self._context.live.session(task.options, self._context.model) as session:
+        opening = self._context.live.session(task.options, self._context.model, self._context.address)
+        async with opening as session:
             await self._event(task.dialect.started, {"session_id": task.session})
             sending = asyncio.create_task(self._send_events(session, task))
             try:

@@ -93,7 +93,7 @@ class DeepgramSession:
         return True
 
     async def _open(self) -> LiveInput:
-        opening = self._context.live.session(self._options, self._fields.model)
+        opening = self._context.live.session(self._options, self._fields.model, self._context.address)
         bounds = self._context.files.settings
         self._input = await LiveInput.open(opening, self._send_events, self._fields.form, compressed=bounds)
         return self._input

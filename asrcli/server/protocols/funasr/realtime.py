@@ -110,7 +110,7 @@ class RealtimeSession:
             asked = flag(self._connection.websocket.query_params.get("spk"), "spk")
             self._speakers = SpeakerMemory.wanted(bool(asked))
         options = LiveOptions(recognition=self._recognition, speakers=self._speakers)
-        opening = self._context.live.session(options, self._context.model)
+        opening = self._context.live.session(options, self._context.model, self._context.address)
         self._utterance = await LiveInput.open(opening, self._send_events)
         return self._utterance
 

@@ -161,12 +161,12 @@ class _ResultSink:
 
     async def _open(self, utterance: Utterance, data: bytes) -> None:
         if utterance.mode == "offline" or not utterance.pcm or recording_in(data):
-            self._stack.enter_context(self._context.live.place())
+            self._stack.enter_context(self._context.live.place(self._context.address))
             rate = utterance.rate if utterance.pcm else None
             recording = SessionRecording(self._context.files, self._context.client, self._context.model, rate)
             self._recording = await self._stack.enter_async_context(recording)
             return
-        opening = self._context.live.session(utterance.options, self._context.model)
+        opening = self._context.live.session(utterance.options, self._context.model, self._context.address)
         self._session = await self._stack.enter_async_context(opening)
         self._audio = PcmStream(self._session, PcmForm(utterance.rate))
         self.sending = asyncio.create_task(self._sender.send_events(self._session, utterance))

@@ -157,7 +157,8 @@ class OpenAiRealtimeSession:
     async def _append(self, data: bytes) -> None:
         if self._input is None:
             live = replace(self._config.live, speakers=self._speakers if self._config.diarizes else None)
-            opening = self._context.live.session(live, self._config.model or self._context.model)
+            model = self._config.model or self._context.model
+            opening = self._context.live.session(live, model, self._context.address)
             self._item, self._committed = _Item(), False
             self._input = await LiveInput.open(opening, self._send_events, self._config.form)
         await self._input.feed(data)

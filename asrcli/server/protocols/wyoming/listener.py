@@ -71,7 +71,7 @@ class WyomingListener:
                 if refusal is not None:
                     await stream.refuse(refusal)
                     return
-                await WyomingSession(stream, self._app).run()
+                await WyomingSession(stream, self._app, address).run()
         except Exception as error:  # noqa: BLE001 -- the client must get a reason
             await stream.refuse(error)  # and log it
         finally:

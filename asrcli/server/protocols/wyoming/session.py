@@ -42,9 +42,11 @@ class _Transcript:
 
 
 class WyomingSession:
-    def __init__(self, stream: WyomingStream, app: FastAPI) -> None:
+    def __init__(self, stream: WyomingStream, app: FastAPI, address: str) -> None:
+        """`address`: the client's."""
         self._stream = stream
         self._app = app
+        self._address = address
         self._request = _Request()
         self._input: LiveInput | None = None
         self._form = PcmForm()
@@ -114,7 +116,7 @@ class WyomingSession:
         if self._input is not None:  # the client has left out `audio-stop`
             await self._finish()
         options = LiveOptions(recognition=self._request.recognition, partials=False)
-        opening = self._app.state.live.session(options, self._request.model)
+        opening = self._app.state.live.session(options, self._request.model, self._address)
         self._form = form
         self._input = await LiveInput.open(opening, self._send_events, form)
 
