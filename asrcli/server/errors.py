@@ -80,6 +80,10 @@ class TooLargeError(RequestError, status=413, code="too_large"):
     """The body or the recording is too large."""
 
 
+class EncodingError(RequestError, status=415, code="unsupported_encoding"):
+    """The body is compressed."""
+
+
 class BusyError(RequestError, status=429, code="rate_limit_exceeded"):
     """A queue or another bound is reached."""
 

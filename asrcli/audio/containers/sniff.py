@@ -1,5 +1,6 @@
 """Recognition of formats by the first bytes of an input: the decoder to use, or what a file without audio is."""
 
+import codecs
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,8 +82,14 @@ _NOT_AUDIO = (
     (8, b"WEBP", "a WebP image"),
     (0, b"%PDF", "a PDF document"),
     (0, b"\x7fELF", "a program"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an office document"),
+    (0, b"SQLite format 3\x00", "a database"),
     (0, b"MThd", "a MIDI file, which holds notes and no sound"),
 )
+
+
+#: characters of a text that is not in UTF-8: a few samples may be letters
+_LEAST_TEXT = 32
 
 
 def decoder_for(head: bytes) -> Decoder:
@@ -115,17 +122,34 @@ def not_audio(head: bytes) -> str | None:
 def _text(head: bytes) -> str | None:
     if any(head[offset : offset + len(magic)] == magic for offset, magic in _SOUND):
         return None  # NIST sphere opens with a page of text
-    try:
-        # The head may end inside a character.
-        text = head[: max(0, len(head) - 4) or None].decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    if any(ord(character) < 32 and character not in "\t\n\r\f" for character in text):
+    text = _decoded_text(head)
+    if text is None:
         return None
     start = text.lstrip()[:15].lower()
     if start.startswith(("<!doctype html", "<html")):
         return "a web page (perhaps a download that was refused)"
     return "a playlist, not the recordings it lists" if start.startswith(("#extm3u", "ffconcat")) else "text"
+
+
+def _decoded_text(head: bytes) -> str | None:
+    """The text in UTF-8, or in the encodings of Windows that are certain enough: UTF-16 with its mark, GB 18030."""
+    text = _decoded(head, "utf-8")
+    if text is not None:
+        return None if any(ord(each) < 32 and each not in "\t\n\r\f" for each in text) else text
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = _decoded(head, "utf-16" if marked else "gb18030")
+    if text is None or len(text) < _LEAST_TEXT or not "".join(text.split()).isprintable():
+        return None
+    chinese = sum("\u4e00" <= each <= "\u9fff" for each in text)
+    return text if marked or chinese > len(text) / 2 else None
+
+
+def _decoded(head: bytes, encoding: str) -> str | None:
+    """The text of a head that may end within a character; None: it is not in this encoding."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return None
 
 
 def has_index(head: bytes) -> bool:

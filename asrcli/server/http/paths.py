@@ -4,8 +4,11 @@ Redirects would lose the body of some clients, and behind a proxy that terminate
 """
 
 import re
+from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from asrcli.server.http.values import is_sent
 
 #: (pattern, path), the first match counts
 _ALIASES = (
@@ -23,7 +26,8 @@ _ALIASES = (
 
 
 class PathAliases:
-    """Middleware that removes trailing slashes and the prefix of a proxy, and resolves aliases.
+    """Middleware that removes trailing slashes, the prefix of a proxy and parameters without a value, and resolves
+    aliases.
 
     It is outside of everything that reads paths.
     """
@@ -43,4 +47,11 @@ class PathAliases:
                     path = pattern.sub(target, path)
                     break
             scope["path"] = path
+            scope["query_string"] = b"&".join(each for each in scope["query_string"].split(b"&") if _has_value(each))
         await self._app(scope, receive, send)
+
+
+def _has_value(parameter: bytes) -> bool:
+    """Whether a parameter of a query was sent: with a value, or with its name alone, as a flag."""
+    name, equals, value = parameter.partition(b"=")
+    return is_sent(unquote_plus(value.decode("latin-1"))) if equals else bool(name)

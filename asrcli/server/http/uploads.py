@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from asrcli.server.bounds import LINGER, MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
-from asrcli.server.errors import RequestError, SlowClientError, TooLargeError, UnavailableError
+from asrcli.server.errors import EncodingError, RequestError, SlowClientError, TooLargeError, UnavailableError
 from asrcli.server.http.admission import Arrival
 from asrcli.server.http.upload_sink import Upload, UploadSink
 from asrcli.server.http.values import is_sent
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 _FILE_FIELDS = frozenset({"file", "files", "audio", "audio_file"})
 #: fields that hold recordings as data URLs
 _CLIPS = "known_speaker_references"
+#: how lists are marked in the names of fields
+_INDEX = re.compile(r"\[\d*\]$")
+#: codings of bodies, as in `Content-Encoding`, that would have to be undone
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress"})
+#: bytes of a file that may be the name of a missing value
+_MAX_MISSING = 16
 _UNPRINTABLE = re.compile(r"[^\w .,()\[\]@+=~-]")
 
 
@@ -54,8 +60,14 @@ class Form:
         return [value for key, value in self.fields if key == name or re.fullmatch(re.escape(name) + r"\[\d*\]", key)]
 
     def file(self, *names: str) -> Upload | None:
-        """The first file under any of these names."""
-        return next((upload for name, upload in self.files if name in names), None)
+        """The file under any of these names, also as a list (`file[]`); an empty one if there is no other. Raises
+        RequestError: there are several.
+        """
+        found = [upload for name, upload in self.files if _INDEX.sub("", name) in names]
+        filled = [upload for upload in found if upload.size]
+        if len(filled) > 1:
+            raise RequestError("The form has several recordings.", "Send each in a request of its own.", param=names[0])
+        return next(iter(filled or found), None)
 
 
 def shown_name(filename: str, default: str = "audio") -> str:
@@ -65,11 +77,14 @@ def shown_name(filename: str, default: str = "audio") -> str:
 
 
 async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body's pieces. Raises TooLargeError: more than `limit` bytes are announced or received; SlowClientError:
-    nothing is received for `idle_timeout` seconds, `request_timeout` is over, or little is received and another body
-    needs the place; UnavailableError: nothing is received while the server ends; BusyError: too many bodies are being
-    received; ClientDisconnect: the client has left.
+    """The body's pieces. Raises EncodingError: they are compressed; TooLargeError: more than `limit` bytes are
+    announced or received; SlowClientError: nothing is received for `idle_timeout` seconds, `request_timeout` is over,
+    or little is received and another body needs the place; UnavailableError: nothing is received while the server
+    ends; BusyError: too many bodies are being received; ClientDisconnect: the client has left.
     """
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding in _COMPRESSED:
+        raise EncodingError(f"The body is compressed (Content-Encoding: {coding}).", "Send it as it is.")
     if (announced := request.headers.get("content-length", "")).isdecimal() and int(announced) > limit:
         raise _too_large(limit)
     total = 0
@@ -189,6 +204,14 @@ def _check_size(name: str, size: int) -> None:
         raise TooLargeError(f"The field `{name[:100]}` is larger than {MAX_FIELD >> 20} MiB.", param=name[:100])
 
 
+def _is_missing(upload: Upload) -> bool:
+    """Whether a file has the name of a missing value, as JavaScript writes it."""
+    if upload.size > _MAX_MISSING:
+        return False
+    text = upload.path.read_bytes().decode("utf-8", "replace")
+    return bool(text.strip()) and not is_sent(text)
+
+
 class _MultipartReader:
     """python-multipart's callbacks: fields to memory, files to sinks."""
 
@@ -245,7 +268,8 @@ class _MultipartReader:
         if not self._complete:
             raise RequestError("The multipart body is damaged: it has no end.")
         files = [(name, await sink.finish()) for name, sink in self._sinks]
-        return Form(await asyncio.to_thread(_decoded, self._raw), files)
+        sent = [(name, upload) for name, upload in files if not await asyncio.to_thread(_is_missing, upload)]
+        return Form(await asyncio.to_thread(_decoded, self._raw), sent)
 
     def close(self) -> None:
         for _, sink in self._sinks:

@@ -19,6 +19,8 @@ _TRUE, _FALSE = frozenset({"true", "1", "yes", "on", "t", "y"}), frozenset({"fal
 #: how clients write a value that they do not have (JavaScript, Python, JSON), in any case
 _NOT_SENT = frozenset({"", "undefined", "null", "none"})
 
+#: of a number that is sent as text
+_DIGITS = 9
 _SEPARATORS = re.compile(r"[\s,，;；]+")
 #: bytes decoded at a time
 _BASE64_BLOCK = 1 << 18
@@ -27,6 +29,11 @@ _BASE64_BLOCK = 1 << 18
 def is_sent(text: str) -> bool:
     """Whether a field's text is a value, not the name of a missing one."""
     return text.strip().lower() not in _NOT_SENT
+
+
+def without_nulls(body: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object without the members that are null: they count as not sent."""
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def flag(text: str | None, name: str) -> bool | None:
@@ -57,6 +64,11 @@ def number(text: Any, name: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise RequestError(f"`{name}` must be a number from {low:g} to {high:g}.", param=name)
     return value
+
+
+def numeric(value: Any) -> Any:
+    """A member of a JSON object; a whole number that is sent as text is one."""
+    return int(value) if isinstance(value, str) and len(value) <= _DIGITS and value.isdecimal() else value
 
 
 def hotwords(value: Any, name: str = "hotwords", *, spaced: bool = False) -> tuple[Hotword, ...]:

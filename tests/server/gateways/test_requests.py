@@ -6,6 +6,7 @@ are written here byte by byte.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -192,6 +193,29 @@ def test_empty_values_in_a_query_count_as_not_sent(client: httpx.Client, audio: 
 )
 def test_file_names(client: httpx.Client, audio: Any, disposition: Any) -> None:
     assert heard(post(client, _PATH, form(upload(disposition, audio), field("model", "whisper-1"))))
+
+
+@pytest.mark.parametrize("first", [b"", b"undefined", b"null"])
+def test_a_recording_behind_a_missing_one_is_found(client: httpx.Client, audio: Any, first: Any) -> None:
+    body = form(upload('name="file"', first), upload('name="file[]"; filename="a.wav"', audio))
+    assert heard(post(client, _PATH, body))
+
+
+@pytest.mark.parametrize("path", [_PATH, "/v1/jobs", "/stream/v1/asr", "/asr"])
+def test_several_recordings_in_a_form_are_refused_as_one_would_be_lost(
+    client: httpx.Client, audio: Any, path: Any
+) -> None:
+    parts = (upload(f'name="file"; filename="{name}.wav"', audio) for name in "ab")
+    answer = post(client, path, form(*parts))
+    assert answer.status_code == 400
+    assert "several recordings" in answer.text
+
+
+def test_a_compressed_body_is_refused_by_its_name(client: httpx.Client, audio: Any) -> None:
+    body = gzip.compress(form(upload('name="file"; filename="a.wav"', audio)))
+    answer = post(client, _PATH, body, **{"content-encoding": "gzip"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_encoding")
+    assert "gzip" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

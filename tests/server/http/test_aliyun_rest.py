@@ -119,6 +119,10 @@ NOT_AUDIO = {
     "html": b"<!doctype html><html><body>502 Bad Gateway</body></html>",
     "json": b'{"audio": "AAAA"}',
     "long json": b'{"audio": "' + b"QUJD" * 40_000 + b'"}',
+    "chinese": "这不是录音。\r\n".encode() * 400,
+    "chinese in GB 18030": "这不是录音。\r\n".encode("gb18030") * 400,
+    "chinese in UTF-16": ("这不是录音。\r\n" * 400).encode("utf-16"),
+    "word document": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + _random(3000),
     "form": b"format=wav&audio=AAAA",
     "zip": b"PK\x03\x04" + _random(100_000),
     "png": b"\x89PNG\r\n\x1a\n" + _random(100_000),
@@ -147,6 +151,13 @@ def test_samples_without_a_named_format_stay_samples(cities: Path, tmp_path: Pat
 def test_wav_that_claims_to_be_pcm(client: httpx.Client, cities: Path) -> None:
     body = asr(client, cities.read_bytes(), appkey="k", format="pcm", sample_rate=8000).json()
     assert body["duration"] == pytest.approx(8, abs=0.05)
+
+
+@pytest.mark.parametrize("value", ["", "undefined", "null", "None"])
+def test_parameters_without_a_value_count_as_not_sent(client: httpx.Client, cities: Path, value: str) -> None:
+    names = ("format", "sample_rate", "enable_speaker_diarization", "enable_punctuation_prediction", "word_timestamps")
+    answer = asr(client, pcm(cities), appkey="k", **dict.fromkeys(names, value))
+    assert "best of times" in answer.json()["result"].lower(), answer.text
 
 
 def test_forms_are_taken_too(client: httpx.Client, cities: Path) -> None:

@@ -200,6 +200,9 @@ def test_granularities_are_understood_however_they_are_written(
         {"temperature": "null"},
         {"language": "undefined"},
         {"response_format": "null"},
+        {"chunking_strategy": '{"type": null}'},
+        {"chunking_strategy": '"auto"'},
+        {"chunking_strategy": '{"type": "SERVER_VAD", "threshold": null}'},
         {"prompt": "None", "hotwords": "null", "vad_filter": "undefined", "chunking_strategy": "null"},
     ],
 )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import websockets
 
 from tests.server.conftest import Running
 
-from .conftest import PATIENCE
+from .conftest import PATIENCE, Client, pcm
 
 VALUES = [
     "null",
@@ -87,6 +88,65 @@ def test_every_field_with_every_kind_of_value(server: Running, caplog: pytest.Lo
     asyncio.run(run())
     assert "Traceback" not in caplog.text
     assert "unexpected" not in caplog.text
+
+
+ALIYUN_HEADER: dict[str, Any] = {"namespace": "SpeechTranscriber", "task_id": "t", "appkey": None}
+ALIYUN_STOP = {"header": ALIYUN_HEADER | {"name": "StopTranscription"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "last"),
+    [
+        (
+            "/ws/v1/asr",
+            {"header": ALIYUN_HEADER | {"name": "StartTranscription"}, "payload": dict.fromkeys(ALIYUN)},
+            ALIYUN_STOP,
+        ),
+        (
+            "/ws/v1/asr",
+            {
+                "header": ALIYUN_HEADER | {"name": "StartTranscription"},
+                "payload": {"sample_rate": "16000", "enable_words": "true", "max_sentence_silence": "800"},
+            },
+            ALIYUN_STOP,
+        ),
+        ("/ws/v1/asr/qwen", {"type": "start", "payload": dict.fromkeys(QWEN)}, {"type": "stop"}),
+        ("/ws/v1/asr/qwen", {"type": "start", "payload": {"sample_rate": "16000"}}, {"type": "stop"}),
+        ("/", dict.fromkeys(FUNASR) | {"mode": "2pass", "is_speaking": True}, {"is_speaking": False}),
+    ],
+)
+def test_members_that_are_null_count_as_not_sent_and_numbers_may_be_text(
+    talk: Callable[..., Any], speech: np.ndarray, path: str, first: dict[str, Any], last: dict[str, Any]
+) -> None:
+    async def story(client: Client) -> list[dict[str, Any]]:
+        await client.send_json(first)
+        await client.play(pcm(speech[: 16000 * 3]))
+        await client.send_json(last)
+        return await client.hear_until(_is_last)
+
+    heard = talk(path, story)
+    assert "best of times" in json.dumps(heard).lower()
+    assert "None" not in json.dumps(heard)
+
+
+def _is_last(message: dict[str, Any]) -> bool:
+    name = message.get("header", {}).get("name", "")
+    return (
+        message.get("is_final") is True
+        or message.get("type") in {"final", "error"}
+        or name.endswith(("Completed", "Failed"))
+    )
+
+
+@pytest.mark.parametrize("field", ["chunk_size", "audio_fs", "vad_max_len"])
+def test_a_refused_utterance_is_named_as_its_client_named_it(talk: Callable[..., Any], field: str) -> None:
+    async def story(client: Client) -> dict[str, Any]:
+        await client.send_json({"mode": "2pass", "wav_name": "录音", "is_speaking": True, field: {}})
+        return await client.hear()
+
+    refused = talk("/", story)
+    assert (refused["mode"], refused["wav_name"]) == ("2pass-offline", "录音")
+    assert refused["error"]
 
 
 @pytest.mark.parametrize(

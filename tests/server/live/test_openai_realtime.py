@@ -41,6 +41,19 @@ def kinds(messages: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(message["type"].removeprefix("conversation.item.") for message in messages))
 
 
+def test_settings_of_voice_detection_that_are_null_keep_their_defaults(talk: Callable[..., Any]) -> None:
+    async def story(client: Client) -> dict[str, Any]:
+        await client.hear()
+        detection = {"type": None, "threshold": None, "prefix_padding_ms": None, "silence_duration_ms": None}
+        session = {"type": "transcription", "audio": {"input": {"turn_detection": detection}}}
+        await client.send_json({"type": "session.update", "session": session})
+        return await client.hear()
+
+    updated = talk(PATH, story)
+    expected = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+    assert updated["session"]["audio"]["input"]["turn_detection"] == expected
+
+
 def test_the_sdk_gets_a_sentence_for_each_pause(server: Running, said: bytes) -> None:
     async def run() -> list[Any]:
         url = f"{server.ws}/v1"

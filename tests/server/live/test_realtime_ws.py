@@ -86,6 +86,25 @@ def test_commands(talk: Callable[..., Any], speech: np.ndarray) -> None:
     assert plain(final["sentences"][0]["text"]).startswith("it was the finest of times")
 
 
+def test_a_command_that_is_not_understood_leaves_the_audio(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> list[dict[str, Any]]:
+        await say(client, "START")
+        await client.play(pcm(speech[: 16000 * 2]))
+        await client.socket.send("DANCE")
+        await client.socket.send("POSTPROCESS_HOTWORDS:nonsense")
+        await client.play(pcm(speech[16000 * 2 : 16000 * 4]))
+        await client.socket.send("STOP")
+        return await client.hear_until(lambda message: message.get("event") == "stopped")
+
+    heard = talk("/", story)
+    final = heard[-2]
+    assert plain(" ".join(each["text"] for each in final["sentences"])).startswith(
+        "it was the best of times it was the"
+    )
+    assert final["duration_ms"] == 4000
+    assert len([message for message in heard if message.get("event") == "error"]) == 2
+
+
 def test_a_language_the_model_cannot_do_is_an_error_and_the_next_start_works(
     talk: Callable[..., Any], speech: np.ndarray
 ) -> None:

@@ -11,6 +11,7 @@ from asrcli.options import RecognitionOptions
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
+from asrcli.server.http.values import numeric, without_nulls
 from asrcli.server.live.endpoint import EndpointOptions, Reason
 from asrcli.server.live.events import Partial, SentenceEnded
 from asrcli.server.live.pcm import PcmForm, PcmStream
@@ -202,11 +203,12 @@ async def _read(frame: str | bytes) -> tuple[str, dict[str, Any]]:
     payload = (body or {}).get("payload") or {}
     if kind not in ("start", "stop") or not isinstance(payload, dict):
         raise RefusedError(INVALID_MESSAGE, f"The message type {str(kind)[:40]!r} is unknown.")
-    return str(kind), payload
+    return str(kind), without_nulls(payload)
 
 
 def _params(payload: dict[str, Any]) -> dict[str, Any]:
     params = {name: payload.get(name, default) for name, default in _DEFAULTS.items()}
+    params |= {name: numeric(params[name]) for name in ("sample_rate", "chunk_size_sec")}
     rate, chunk = params["sample_rate"], params["chunk_size_sec"]
     if isinstance(rate, bool) or not isinstance(rate, int) or rate not in _RATES:
         raise RefusedError(INVALID_PARAMETER, f"The sample rate {rate!r} is not supported.")

@@ -15,6 +15,7 @@ from asrcli.script import join
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
+from asrcli.server.http.values import numeric, without_nulls
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.events import Partial, SentenceBegan, SentenceEnded
@@ -110,7 +111,7 @@ async def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str,
         raise ProtocolError(
             BAD_MESSAGE, "Gateway:MESSAGE_INVALID:a directive needs a header object and, if any, a payload object"
         )
-    return header, payload
+    return without_nulls(header), without_nulls(payload)
 
 
 def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _RecognitionTask:
@@ -119,8 +120,8 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Recognition
         raise ProtocolError(BAD_MESSAGE, f"Gateway:MESSAGE_INVALID:unknown namespace {_shown(header.get('namespace'))}")
     if header.get("name") != dialect.start:
         raise ProtocolError(BAD_MESSAGE, f"Gateway:MESSAGE_INVALID:{_shown(header.get('name'))} before {dialect.start}")
-    rate = payload.get("sample_rate", 16000)
-    if rate not in _RATES:
+    rate = numeric(payload.get("sample_rate", 16000))
+    if isinstance(rate, bool) or rate not in _RATES:
         raise ProtocolError(BAD_RATE, f"Gateway:UNSUPPORTED_SAMPLE_RATE:{_shown(rate)} is none of {_RATES}")
     encoding = str(payload.get("format", "pcm")).lower()
     if encoding not in {*_SAMPLES, *_COMPRESSED}:
@@ -154,16 +155,17 @@ def _shown(value: Any) -> str:
 
 def _flag(payload: dict[str, Any], name: str, default: bool) -> bool:
     value = payload.get(name, default)
+    value = {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
     if not isinstance(value, bool):
         raise ProtocolError(BAD_PARAMETER, f"Gateway:PARAMETER_INVALID:{name} must be true or false")
     return value
 
 
 def _number(payload: dict[str, Any], name: str, default: float, least: float, most: float) -> float:
-    value = payload.get(name, default)
+    value = numeric(payload.get(name, default))
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise ProtocolError(BAD_PARAMETER, f"Gateway:PARAMETER_INVALID:{name} must be from {least} to {most}")
-    return value
+    return float(value)
 
 
 class AliyunSession:

@@ -32,6 +32,12 @@ class Utterance:
     rate: int = SAMPLE_RATE
     options: LiveOptions = field(default_factory=LiveOptions)
 
+    def labelled(self, frame: dict[str, Any]) -> Self:
+        """With what the answers to a JSON frame have, whether its other fields are valid or not."""
+        mode = str(frame.get("mode")).lower()
+        name = str(frame.get("wav_name", self.name))
+        return replace(self, mode=mode if mode in MODES else self.mode, name=name)
+
     def updated(self, frame: dict[str, Any]) -> Self:
         """With the fields of a JSON frame. Raises UsageError: a field is not valid."""
         mode = str(frame.get("mode") or self.mode).lower()

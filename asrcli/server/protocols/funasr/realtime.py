@@ -58,13 +58,14 @@ class RealtimeSession:
             await work
         except AsrcliError as error:
             await self._drop()
-            await self._connection.send({"event": "error", "error": problem_of(error).message})
+            await self._refuse(error)
+
+    async def _refuse(self, error: AsrcliError) -> None:
+        await self._connection.send({"event": "error", "error": problem_of(error).message})
 
     async def _serve(self) -> None:
         frame = await self._connection.receive(*self._pending(), timed=self._utterance is not None)
         if isinstance(frame, str):
-            if len(frame) > MAX_TEXT_FRAME:
-                raise UsageError("The command is too long.", f"Send at most {MAX_TEXT_FRAME >> 20} MiB.")
             await self._run_command(frame.strip())
         elif self._active:
             utterance = self._utterance or await self._open()
@@ -85,10 +86,21 @@ class RealtimeSession:
                     await self._answer(self._finish())  # clients wait for a result, even without audio, and for the end
                 self._active = False
                 await self._connection.send({"event": "stopped"})
-            case "COMMIT":
-                if not self._active:
-                    raise UsageError("No session was started.", "Send START first.")
+            case "COMMIT" if self._active:
                 await self._finish()
+            case setting:
+                try:
+                    await self._set(setting, value)
+                except AsrcliError as error:  # the audio goes on
+                    await self._refuse(error)
+
+    async def _set(self, name: str, value: str) -> None:
+        """Change a setting. Raises UsageError or RequestError: it is not valid, or the command is not."""
+        if len(value) > MAX_TEXT_FRAME:
+            raise UsageError("The command is too long.", f"Send at most {MAX_TEXT_FRAME >> 20} MiB.")
+        match name:
+            case "COMMIT":
+                raise UsageError("No session was started.", "Send START first.")
             case "HOTWORDS":
                 hotwords = await parsed_hotwords(value)
                 self._recognition = replace(self._recognition, hotwords=hotwords)
@@ -101,7 +113,7 @@ class RealtimeSession:
                 pairs = [f"{wrong}=>{right}" for wrong, right in self._replacements.items()]
                 await self._connection.send({"event": "postprocess_hotwords_set", "hotwords": pairs})
             case _:
-                raise UsageError(f"The command {name[:40]!r} is unknown.", f"Commands: {', '.join(sorted(COMMANDS))}.")
+                raise UsageError(f"The command {name!r} is unknown.", f"Commands: {', '.join(sorted(COMMANDS))}.")
 
     # -- utterances --------------------------------------------------------------------------------------------------
 
@@ -125,13 +137,13 @@ class RealtimeSession:
         body = {"sentences": self._sentences, "partial": "", "partial_start_ms": 0, "duration_ms": duration}
         await self._connection.send({**body, "is_final": True})
         await self._drop()
-        self._offset = duration
 
     async def _drop(self) -> None:
         utterance, self._utterance = self._utterance, None
         self._sentences = []
         if utterance is not None:
             await utterance.close()
+            self._offset += round(utterance.session.duration * 1000)
 
     async def _send_events(self, session: LiveSession) -> None:
         async for event in session.events():

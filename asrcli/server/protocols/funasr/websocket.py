@@ -14,6 +14,7 @@ from asrcli.script import joint
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
+from asrcli.server.http.values import without_nulls
 from asrcli.server.live.events import Partial, SentenceEnded
 from asrcli.server.live.pcm import PcmForm, PcmStream, recording_in
 from asrcli.server.live.recording import SessionRecording
@@ -79,7 +80,9 @@ class FunasrSession:
         body = await read_object(frame)
         if body is None:
             raise UsageError("A text frame is not a JSON object.", "Send audio in binary frames.")
+        body = without_nulls(body)
         sink.ended_by = body if _ends(body) else {}
+        self._utterance = self._utterance.labelled(body)
         self._utterance = await asyncio.to_thread(self._utterance.updated, body)
         return body if _ends(body) else {}
 

@@ -13,7 +13,7 @@ from asrcli.options.readers import MAX_TEXT
 from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_HOTWORDS
 from asrcli.server.errors import RequestError
 from asrcli.server.http.uploads import Form
-from asrcli.server.http.values import flag, hotwords, is_sent, language, number
+from asrcli.server.http.values import flag, hotwords, is_sent, language, number, without_nulls
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 RESPONSE_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "vtt", "verbose_json", "diarized_json")
@@ -153,9 +153,10 @@ def _vad(form: Form) -> VadOptions:
     strategy = _object(form, "chunking_strategy")
     filtered = flag(form.get("vad_filter"), "vad_filter")
     enabled = default.enabled if filtered is None else filtered
-    if not strategy or strategy.get("type") == "auto":
+    kind = str(strategy.get("type")).strip().lower()
+    if not strategy or kind == "auto":
         return VadOptions(enabled=enabled)
-    if strategy.get("type") != "server_vad":
+    if kind != "server_vad":
         raise RequestError("`chunking_strategy` must be auto or of type server_vad.", param="chunking_strategy")
     name = "chunking_strategy"
     return VadOptions(
@@ -171,13 +172,13 @@ def _object(form: Form, name: str) -> dict[str, Any]:
     text = (form.get(name) or "").strip()
     if members or not text:
         return members
-    if not text.startswith("{"):
+    if not text.startswith(("{", '"')):
         return {"type": text}
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RequestError(f"`{name}` is not valid JSON.", param=name) from error
-    return found if isinstance(found, dict) else {"type": None}
+    return without_nulls(found) if isinstance(found, dict) else {"type": found}
 
 
 def _known_speakers(form: Form) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from asrcli.options import Hotword, RecognitionOptions
 from asrcli.server.errors import RequestError
-from asrcli.server.http.values import hotwords, language, number
+from asrcli.server.http.values import hotwords, language, number, without_nulls
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.pcm import PcmForm
 from asrcli.server.live.session import LiveOptions
@@ -142,7 +142,7 @@ def _format(value: Any) -> str:
 def _vad(value: Any) -> EndpointOptions | None:
     if value is None:
         return None
-    given = _object(value, "turn_detection")
+    given = without_nulls(_object(value, "turn_detection"))
     match given.get("type", "server_vad"):
         case "server_vad":
             silence = number(given.get("silence_duration_ms", 500), "silence_duration_ms", 100, 10_000) / 1000
