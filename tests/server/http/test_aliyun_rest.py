@@ -156,7 +156,8 @@ def test_wav_that_claims_to_be_pcm(client: httpx.Client, cities: Path) -> None:
 @pytest.mark.parametrize("value", ["", "undefined", "null", "None"])
 def test_parameters_without_a_value_count_as_not_sent(client: httpx.Client, cities: Path, value: str) -> None:
     names = ("format", "sample_rate", "enable_speaker_diarization", "enable_punctuation_prediction", "word_timestamps")
-    answer = asr(client, pcm(cities), appkey="k", **dict.fromkeys(names, value))
+    query: dict[str, Any] = dict.fromkeys(names, value)
+    answer = asr(client, pcm(cities), appkey="k", **query)
     assert "best of times" in answer.json()["result"].lower(), answer.text
 
 

@@ -130,12 +130,9 @@ def test_members_that_are_null_count_as_not_sent_and_numbers_may_be_text(
 
 
 def _is_last(message: dict[str, Any]) -> bool:
-    name = message.get("header", {}).get("name", "")
-    return (
-        message.get("is_final") is True
-        or message.get("type") in {"final", "error"}
-        or name.endswith(("Completed", "Failed"))
-    )
+    if message.get("header", {}).get("name", "").endswith(("Completed", "Failed")):
+        return True
+    return message.get("is_final") is True or message.get("type") in {"final", "error"}
 
 
 @pytest.mark.parametrize("field", ["chunk_size", "audio_fs", "vad_max_len"])

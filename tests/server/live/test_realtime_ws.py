@@ -98,9 +98,8 @@ def test_a_command_that_is_not_understood_leaves_the_audio(talk: Callable[..., A
 
     heard = talk("/", story)
     final = heard[-2]
-    assert plain(" ".join(each["text"] for each in final["sentences"])).startswith(
-        "it was the best of times it was the"
-    )
+    text = plain(" ".join(each["text"] for each in final["sentences"]))
+    assert text.startswith("it was the best of times it was the")
     assert final["duration_ms"] == 4000
     assert len([message for message in heard if message.get("event") == "error"]) == 2
 
