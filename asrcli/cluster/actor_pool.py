@@ -24,16 +24,16 @@ class ActorPool(SupervisedEngines):
 
     def ask(
         self,
-        call: Callable[[Any], Any],
+        method: str,
+        *arguments: Any,
         name: str,
-        *,
         seconds: float = 0.0,
         dropped: Callable[[], bool] = lambda: False,
-        discard: Callable[[Any], Any] | None = None,
+        undo: tuple[Any, ...] = (),
     ) -> tuple[PooledEngine, Any]:
-        """Call a method of an engine: `call(actor)` returns Ray's reference to the result. Where an engine is lost,
-        another is called. A call that can be undone with `discard` is made on a second engine, too, if it is slow and
-        no other file is waiting; the first result counts. `seconds` of audio, `name` of the file.
+        """Call a method of an engine. Where an engine is lost, another is called. A call that `undo`, a method and its
+        arguments, can undo is made on a second engine, too, if it is slow and no other file is waiting; the first
+        result counts. `seconds` of audio, `name` of the file.
 
         Raises DroppedError: `dropped` has returned true; EngineCrashError: the call has ended several engines;
         ClusterError: no engine can be used.
@@ -45,10 +45,10 @@ class ActorPool(SupervisedEngines):
                 engine: PooledEngine | None = None
                 if not attempts:
                     engine = self._take(seconds, dropped)
-                elif discard is not None and len(attempts) == 1:
+                elif undo and len(attempts) == 1:
                     engine = self._take_idle(attempts.values(), time.monotonic() - started, seconds)
                 if engine is not None:
-                    attempts[call(engine.actor).future()] = engine
+                    attempts[self.call(engine, method, *arguments)] = engine
                 for future in wait(attempts, _POLL, FIRST_COMPLETED).done:
                     engine = attempts.pop(future)
                     self._give_back(engine, seconds)
@@ -63,23 +63,25 @@ class ActorPool(SupervisedEngines):
         finally:
             for engine in attempts.values():
                 self._give_back(engine, seconds)
-                if discard is not None:
-                    discard(engine.actor)
+                if undo:
+                    self.call(engine, *undo)
         message = f"{name}: {crashes} processes of the cluster ended while it was transcribed."
         raise EngineCrashError(message, "They may lack memory: use fewer --jobs or a smaller model.")
 
     def _loss(self, future: Future[Any]) -> Exception | None:
-        """The error by which an engine is lost; None for a result, and for an error of the call itself: Ray's client
-        raises one that a call has returned.
-        """
+        """The error by which an engine is lost; None for a result, and for an error of the message itself."""
         error, kinds = future.exception(), self._ray.exceptions
         if isinstance(error, Exception) and isinstance(error, kinds.RayError):
             return None if isinstance(error, kinds.RayTaskError) else error
         return None
 
-    def result(self, engine: PooledEngine, reference: Any) -> Any:
-        """What a call of this engine returns. Raises ResultLostError: the engine is lost."""
-        future = reference.future()
+    def call(self, engine: PooledEngine, method: str, *arguments: Any) -> Future[Any]:
+        """Call a method of this engine."""
+        return self._sender.call(engine, method, arguments)
+
+    def result(self, engine: PooledEngine, method: str, *arguments: Any) -> Any:
+        """What a method of this engine returns. Raises ResultLostError: the engine is lost."""
+        future = self.call(engine, method, *arguments)
         wait([future])
         if (error := self._loss(future)) is not None:
             self.lose(engine, error)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from asrcli.batch.results import LocalResult, ResultFacts
 from asrcli.batch.results.processing import Processing, produce
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.worker import as_asrcli_error
+from asrcli.cluster.calls import Call, CallRunner, Replies
 from asrcli.cluster.node_engines import NodeEngines
 from asrcli.cluster.shipping import ShippedModels
 from asrcli.errors import AsrcliError, ClusterError, InputUnreadableError
@@ -64,6 +64,9 @@ class EngineActor:
         self._lock = Lock()
         self._running: dict[int, StopSignal] = {}
         self._staged: dict[int, LocalResult] = {}
+        #: attempts that were given up before they began
+        self._discarded: set[int] = set()
+        self._calls = CallRunner(self)
         self._progress: dict[int, FileProgress] = {}
 
     def start(self, version: str, shipped: ShippedModels | None = None) -> AsrcliError | None:
@@ -106,6 +109,8 @@ class EngineActor:
 
         with self._lock:
             self._running[ticket] = stop
+            if ticket in self._discarded:
+                stop.request()
         try:
             with Reading(self._places, stop) as reading:
                 listener = ProgressListener(item, post, stop, reading, None)
@@ -148,6 +153,7 @@ class EngineActor:
     def discard(self, ticket: int) -> None:
         """End an attempt, or delete its outputs, which the driver does not want."""
         with self._lock:
+            self._discarded.add(ticket)
             if stop := self._running.get(ticket):
                 stop.request()
             result = self._staged.pop(ticket, None)
@@ -173,13 +179,17 @@ class EngineActor:
         except Exception as error:  # noqa: BLE001 -- of whatever kind, it is that of the job
             return error
 
-    def progress(self, pause: float, others: Mapping[int, Any]) -> list[FileProgress]:
-        """The latest progress of each file, after a pause in seconds; `others`: the actors that do jobs for this one
-        meanwhile, by number.
+    def call(self, calls: Sequence[Call]) -> Replies:
+        """Call methods of this object; the results of those that take no time. `collect` has the others."""
+        return self._calls.start(calls)
+
+    def collect(self, pause: float, others: Mapping[int, Any]) -> tuple[list[FileProgress], Replies]:
+        """The latest progress of each file, and the results of calls, after a pause in seconds or as soon as the engine
+        may run out of work; `others`: the actors that do jobs for this one meanwhile, by number.
         """
         if self._others is not None:
             self._others.use(others)
-        time.sleep(pause)
+        replies = self._calls.finished(pause)
         with self._lock:
             reports, self._progress = self._progress, {}
-        return list(reports.values())
+        return list(reports.values()), replies

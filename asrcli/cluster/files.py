@@ -45,8 +45,8 @@ class ClusterFiles:
     def hash_file(self, path: Path) -> str:
         """The hash of a recording, read by a node. Raises OSError: it cannot be read."""
         absolute = Path(os.path.abspath(path))
-        _, reply = self._pool.ask(lambda actor: actor.digest.remote(absolute), str(path))
-        if isinstance(reply, OSError):
+        _, reply = self._pool.ask("digest", absolute, name=str(path))
+        if isinstance(reply, Exception):
             raise reply
         return str(reply)
 
@@ -63,11 +63,15 @@ class ClusterFiles:
         self._listeners[item.index] = listener
         try:
             engine, reply = self._pool.ask(
-                lambda actor: actor.transcribe.remote(ticket, away, decision.recording, outputs),
-                item.source.name,
+                "transcribe",
+                ticket,
+                away,
+                decision.recording,
+                outputs,
+                name=item.source.name,
                 seconds=item.estimate,
                 dropped=listener.cancelled,
-                discard=lambda actor: actor.discard.remote(ticket),
+                undo=("discard", ticket),
             )
         finally:
             del self._listeners[item.index]
@@ -102,7 +106,7 @@ class RemoteResult:
     def commit(self, *, new: bool) -> None:
         del new  # only for streams, which are read on the driver
         self._open = False
-        reply = self._pool.result(self._engine, self._engine.actor.commit.remote(self._ticket))
+        reply = self._pool.result(self._engine, "commit", self._ticket)
         if isinstance(reply, AsrcliError):
             raise reply
 
@@ -111,4 +115,4 @@ class RemoteResult:
 
     def __exit__(self, *_: object) -> None:
         if self._open:
-            self._engine.actor.discard.remote(self._ticket)
+            self._pool.call(self._engine, "discard", self._ticket)

@@ -9,8 +9,10 @@ from heapq import nsmallest
 from itertools import count
 from typing import Any
 
-#: files that an engine has at once, per decoding thread: short ones fill its batches
-_FILES_PER_THREAD, _MOST_FILES = 9, 64
+from asrcli.cluster.calls import EngineCalls
+
+#: files that an engine has at once, per decoding thread: short ones fill its batches, also while results are on the way
+_FILES_PER_THREAD, _MOST_FILES = 12, 64
 #: files beyond those that are read must be short: seconds of audio per decoding thread
 _QUEUED_SECONDS = 300.0
 #: idle engines that do jobs of one with a long recording; it cannot read fast enough for many more
@@ -60,6 +62,7 @@ class PooledEngine:
     #: files in work, and their seconds of audio
     busy: int = 0
     load: float = 0.0
+    calls: EngineCalls = field(default_factory=EngineCalls)
     #: when it last had work
     used: float = field(default_factory=time.monotonic)
     #: whether a recording in work is longer than `--split-after`

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from asrcli import __version__
 from asrcli.batch.events import FileProgress
+from asrcli.cluster.calls import CallSender
 from asrcli.cluster.engine_actor import EngineActor, WorkFactory
 from asrcli.cluster.node_demand import NodeDemand
 from asrcli.cluster.pooled_engine import Place, PooledEngine
@@ -22,8 +23,9 @@ from asrcli.errors import AsrcliError, ClusterError, ModelError
 
 #: how often an actor may end on a node that is alive before the node is given up
 MOST_CRASHES = 5
-#: seconds: between two looks at the nodes, until a cluster without a free node is reported, between reports
-_LOOK_EVERY, _NOTICE_AFTER, _REPORT_EVERY = 1.0, 15.0, 0.25
+#: seconds: between two looks at the nodes, until a cluster without a free node is reported, between two collections of
+#: results and progress
+_LOOK_EVERY, _NOTICE_AFTER, _COLLECT_EVERY = 1.0, 15.0, 0.25
 #: seconds without work after which an engine is ended, so that an autoscaler can end its node
 RELEASE_AFTER = 60.0
 
@@ -72,6 +74,7 @@ class SupervisedEngines:
         self._closed = False
         self._changed = Condition()
         self._inbox: SimpleQueue[tuple[PooledEngine, Future[Any]] | None] = SimpleQueue()
+        self._sender = CallSender()
         self._look()
         self._supervisor = Thread(target=self._supervise, name="cluster", daemon=True)
         self._supervisor.start()
@@ -97,6 +100,7 @@ class SupervisedEngines:
             self._changed.notify_all()
         self._inbox.put(None)
         self._supervisor.join()
+        self._sender.close()
         self._demand.close()
         for engine in self._engines.values():
             self._kill(engine)
@@ -197,9 +201,9 @@ class SupervisedEngines:
         reference.future().add_done_callback(lambda future: self._inbox.put((engine, future)))
 
     def _receive(self, engine: PooledEngine, future: Future[Any]) -> None:
-        """Take the answer to `start`, then those to `progress`."""
+        """Take the answer to `start`, then those to `collect`."""
         error = future.exception()
-        if isinstance(error, self._ray.exceptions.RayError):  # of the call itself, too: it reports nothing any more
+        if isinstance(error, self._ray.exceptions.RayError):  # of the call itself, too: nothing more is collected
             self.lose(engine, error)
         if engine.lost:
             return
@@ -214,11 +218,13 @@ class SupervisedEngines:
             with self._changed:
                 engine.ready = True
                 self._changed.notify_all()
-        for event in reply or ():
+        reports, results = reply or ((), [])
+        for event in reports:
             self.on_progress(event)
             engine.long |= (event.total or event.done) > self._split_after
-        pause = max(_REPORT_EVERY, len(self._engines) / 200)  # the driver takes so many reports
-        self._expect(engine, engine.actor.progress.remote(pause, self._helpers(engine)))
+        engine.calls.settle(results)
+        pause = max(_COLLECT_EVERY, len(self._engines) / 200)  # the driver takes so many answers
+        self._expect(engine, engine.actor.collect.remote(pause, self._helpers(engine)))
 
     def _send_models(self, engine: PooledEngine) -> None:
         """Start an engine again, with the driver's models."""
@@ -237,6 +243,7 @@ class SupervisedEngines:
 
     def lose(self, engine: PooledEngine, error: Exception) -> bool:
         """Take an engine out of the pool; whether its node is alive, so that the process alone has ended."""
+        engine.calls.fail(error)
         alive = any(node["NodeID"] == engine.place[0] and node["Alive"] for node in self._ray.nodes())
         with self._changed:
             if engine.lost or self._closed:

@@ -29,7 +29,7 @@ def main(nodes: int, port: int) -> None:
             cluster.add_node(num_cpus=1, object_store_memory=_STORE)
         while True:
             raylets = [node.all_processes["raylet"][0].process.pid for node in cluster.worker_nodes]
-            sys.stdout.write(json.dumps({"raylets": raylets}) + "\n")
+            sys.stdout.write(json.dumps({"raylets": raylets, "address": cluster.address}) + "\n")
             sys.stdout.flush()
             if sys.stdin.readline() != "add\n":
                 break

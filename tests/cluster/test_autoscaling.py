@@ -51,6 +51,6 @@ def test_engines_without_work_are_ended_and_started_again(cluster: TwoNodes, spe
     factory: Any = partial(node_work, None, None)
     with connected(cluster.address) as ray, ActorPool(ray, factory, release_after=0.2) as pool:
         for _ in range(2):
-            assert pool.ask(lambda actor: actor.digest.remote(path), "part0")[1] == hash_file(path)
+            assert pool.ask("digest", path, name="part0")[1] == hash_file(path)
             wait_for(lambda: not cluster.engines())
             assert not pool.lost_engines
