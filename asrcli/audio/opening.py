@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from asrcli.audio.channels import channels_of
 from asrcli.audio.containers.header_scan import HeaderScan, scan_headers, size_declared_in
-from asrcli.audio.containers.joined import JoinedStream
+from asrcli.audio.containers.joining.files import JoinedStream
 from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at_end, wav_header
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg

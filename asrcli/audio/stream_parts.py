@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 from asrcli.audio.containers.avi import counted_seconds
 from asrcli.audio.containers.declared_size import DeclaredSize
 from asrcli.audio.containers.header_scan import INSIDE_PACKET, size_declared_in, warnings_at_end, warnings_of_breaks
-from asrcli.audio.containers.joined import JoinedStream
+from asrcli.audio.containers.joining.files import JoinedStream, unknown_bytes
 from asrcli.audio.containers.packets import FrameChain
 from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header
 from asrcli.audio.containers.wav_stream import WavSound
@@ -37,11 +37,13 @@ class StreamParts:
         self._pump: StreamPump | None = None
         self._claim: DeclaredSize | None = None
         self._count = 0
+        #: the last recording that a decoder was started for
+        self._reader: FfmpegReader | None = None
 
     def openers(self) -> Iterator[Callable[[], Reader]]:
         """A way to open each of them, valid until the next one is requested."""
         part = cast(BinaryIO, self._stream)
-        while self._stream.advance():
+        while self._advance():
             self._count += 1
             head = read_head(part, STREAM_HEAD)
             if head[8:12] == b"WAVE" and wav_header(head) is None:  # a long chunk of metadata comes first
@@ -53,6 +55,15 @@ class StreamParts:
             self._claim, self._pump = size_declared_in(head), StreamPump(head, part, watch=chain.push)
             yield partial(self._decoder, self._pump, chain)
             self._pump.join()
+
+    def _advance(self) -> bool:
+        """Go to the next recording. A decoder may end before the bytes of its own do."""
+        reader, self._reader = self._reader, None
+        if reader:
+            self._stream.skip_rest()
+            if self._stream.unknown is not None and not any(w.startswith("damaged: ") for w in reader.warnings):
+                reader.warnings.append(unknown_bytes(self._stream.unknown))
+        return self._stream.advance()
 
     def lacking(self) -> float:
         """The part of the only recording's announced bytes that is missing."""
@@ -75,7 +86,7 @@ class StreamParts:
             found = () if self._stream.at_next and found == (INSIDE_PACKET,) else found
             return found + warnings_of_breaks(chain.breaks)
 
-        return FfmpegReader(
+        self._reader = FfmpegReader(
             "pipe:0",
             self._options,
             feeder=pump,
@@ -84,3 +95,4 @@ class StreamParts:
             live=self._live,
             counted=lambda: counted_seconds(pump.reread),
         )
+        return self._reader

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from asrcli.audio.containers.joined import JoinedStream, joined_files
+from asrcli.audio.containers.joining.files import JoinedStream, joined_files
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
 from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
@@ -304,7 +304,7 @@ TABLE, EMPTY = b"\x47\x40\x00\x10\x00\x00\xb0\x0d", b"\x47\x1f\xff\x10"
 def test_a_transport_stream_is_not_divided(time: bytes, packet: bytes, count: int) -> None:
     """It was where a table was at the end of what was searched; and one cut in a time code ended in an error."""
     data = (time + packet.ljust(188, b"\xff")) * count + time[:3]
-    assert joined_files(lambda size, position: data[position : position + size], len(data), 10) == ()
+    assert joined_files(lambda size, position: data[position : position + size], len(data), 10).parts == ()
     stream = JoinedStream(io.BytesIO(data), b"")
     assert stream.advance()
     assert b"".join(iter(partial(stream.read1, 1 << 16), b"")) == data

@@ -70,6 +70,16 @@ def test_boxes_of_a_fragment_with_wrong_sizes(
             assert decoded.heard() == pytest.approx(TIMES, abs=0.05) or decoded.warnings
 
 
+def test_a_box_of_impossible_size(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """Of a stream, nothing was said: its end was taken for that of the box."""
+    data = encode(tmp_path / "a.m4a", "-i", wav, *FRAGMENTS).read_bytes()
+    at = data.index(b"mdat") - 4
+    found = read(data[:at] + b"\0\0\0\1mdat" + b"\xff" * 8 + data[at + 16 :], tmp_path)
+    assert len(found) == 2
+    for decoded in found:
+        assert decoded.warnings
+
+
 @pytest.mark.parametrize(("name", "form"), [("a.webm", ["-c:a", "libopus"]), ("a.wav", []), ("a.rm", ["-c:a", "ac3"])])
 @pytest.mark.parametrize("second", [("NIST", "PCM_16"), ("SVX", "PCM_16"), ("AIFF", "PCM_16")], ids=str)
 def test_joined_to_forms_that_few_write(
@@ -117,3 +127,89 @@ def test_bytes_behind_the_samples_of_a_sphere(tail: bytes, tmp_path: Path) -> No
         else:
             assert decoded.heard() == pytest.approx(TIMES, abs=0.01)
             assert decoded.warnings == []
+
+
+#: forms without a header of the file, or with one that few programs look for
+HEADERLESS = {
+    "gsm": [],
+    "loas": ["aac", "-f", "latm"],
+    "aac": ["aac"],
+    "amr": ["libopencore_amrnb", "-b:a", "12.2k", "-ar", "8000"],
+    "eac3": ["eac3"],
+    "sph": [],
+}
+BEFORE = {
+    "m4a": ["aac"],
+    "svx": [],
+    "ts": ["aac"],
+    "wtv": ["mp2"],
+    "tta": ["tta"],
+    "webm": ["libopus"],
+    "avi": ["pcm_s16le"],
+    "rm": ["ac3"],
+    "ogg": ["libvorbis"],
+    "amr": HEADERLESS["amr"],
+    "gsm": HEADERLESS["gsm"],
+    "loas": HEADERLESS["loas"],
+}
+_QUICK = {("ts", "amr"), ("ts", "eac3"), ("wtv", "gsm"), ("tta", "loas"), ("ogg", "aac"), ("amr", "sph")}
+
+
+@pytest.fixture
+def recording(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> Callable[[str], bytes]:
+    """The bytes of the bursts in a form."""
+
+    def make(form: str) -> bytes:
+        path = tmp_path / f"one.{form}"
+        if form in {"svx", "sph"}:
+            name = {"svx": "SVX", "sph": "NIST"}[form]
+            soundfile.write(path, bursts(16000), 16000, format=name, subtype="PCM_16")
+        elif form == "gsm":  # the frames as in AIFF-C
+            soundfile.write(path, bursts(8000), 8000, format="AIFF", subtype="GSM610")
+            data = path.read_bytes()
+            return data[data.index(b"SSND") + 16 :]
+        else:
+            encode(path, "-i", wav, "-c:a", *{**BEFORE, **HEADERLESS}[form])
+        return path.read_bytes()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(first, second, marks=[] if (first, second) in _QUICK else [pytest.mark.slow])
+        for first in BEFORE
+        for second in HEADERLESS
+        if first != second
+    ],
+)
+def test_joined_to_frames(first: str, second: str, recording: Callable[[str], bytes], tmp_path: Path) -> None:
+    """Those that follow the file were lost without a warning."""
+    found = read(recording(first) + recording(second), tmp_path)
+    assert found
+    for decoded in found:
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.2)
+
+
+@pytest.mark.parametrize("gap", [bytes(1000), JUNK[:999]], ids=["zeros", "random"])
+@pytest.mark.parametrize("form", ["tta", "svx", "ts", "avi"])
+def test_a_wav_behind_a_gap(
+    form: str, gap: bytes, recording: Callable[[str], bytes], wav: Path, tmp_path: Path
+) -> None:
+    """Nothing was searched behind what the header counts."""
+    for decoded in read(recording(form) + gap + wav.read_bytes(), tmp_path):
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.1)
+        assert bool(decoded.warnings) == (gap[0] > 0)
+
+
+@pytest.mark.parametrize("form", ["m4a", "webm", "tta", "avi", "ts"])
+def test_bytes_of_no_known_form_behind_a_recording(
+    form: str, recording: Callable[[str], bytes], tmp_path: Path
+) -> None:
+    """They may be sound without a header: a warning reports that they were not read."""
+    data = recording(form)
+    for tail, reported in ((JUNK, True), (bytes(5000), False), (b"\xff" * 5000, False), (b"TAG" + JUNK[:125], False)):
+        for decoded in read(data + tail, tmp_path):
+            assert decoded.heard() == pytest.approx(TIMES, abs=0.1)
+            assert any(warning.startswith("damaged: ") for warning in decoded.warnings) == reported, tail[:9]

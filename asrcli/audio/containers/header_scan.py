@@ -1,11 +1,11 @@
 """What the headers of a file tell before it is decoded: will libsndfile read all of it, and is all of it there?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from asrcli.audio.containers import avi, declared_size, flac, mp4, mpeg, ogg, packets
-from asrcli.audio.containers.joined import joined_files
+from asrcli.audio.containers.joining.files import JoinedFiles, joined_files, unknown_bytes
 from asrcli.audio.containers.sniff import is_mpeg_audio
 
 #: gives up to `size` bytes from a position of the file: (size, position)
@@ -58,13 +58,16 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     found = mpeg.summary(read)
     if found is not None:
         return _mp3(read, size, found, thorough=thorough)
-    if thorough and (parts := joined_files(read, size, _MAX_PARTS)):
-        return HeaderScan(whole=False, parts=parts)
+    joined = joined_files(read, size, _MAX_PARTS) if thorough else JoinedFiles()
+    unknown = tuple(map(unknown_bytes, joined.unknown))
+    if joined.parts:
+        return HeaderScan(whole=False, parts=joined.parts, warnings=unknown)
     if claim := declared_size.declared_size(read):
-        return (
-            _avi(read, size, claim) if thorough and claim.size and read(4, 8) == b"AVI " else _sized(read, size, claim)
-        )
-    return _uncounted(read, size, thorough=thorough)
+        is_avi = thorough and claim.size and read(4, 8) == b"AVI "
+        seen = _avi(read, size, claim) if is_avi else _sized(read, size, claim)
+    else:
+        seen = _uncounted(read, size, thorough=thorough)
+    return seen if seen.lacking or seen.warnings else replace(seen, warnings=unknown)
 
 
 def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
@@ -167,17 +170,22 @@ def _within(data: bytes) -> Read:
 
 def _ogg(read: Read, size: int) -> HeaderScan:
     pages = ogg.walk(read)
-    if not pages.ended and (parts := joined_files(read, size, _MAX_PARTS)):
-        cut = read(4, parts[-1][0]) == b"OggS" and not ogg.has_end_mark(read, size)
-        return HeaderScan(whole=False, parts=parts, warnings=(NO_END_MARK,) * cut)
-    lost = (SHORTENED,) * pages.shortened if pages.ended else (NO_END_MARK,)
+    if pages.ended:
+        return HeaderScan(whole=pages.plain, parts=_joined(pages.parts), warnings=(SHORTENED,) * pages.shortened)
+    joined = joined_files(read, size, _MAX_PARTS)
+    lost = tuple(map(unknown_bytes, joined.unknown))
+    if joined.parts:
+        cut = read(4, joined.parts[-1][0]) == b"OggS" and not ogg.has_end_mark(read, size)
+        return HeaderScan(whole=False, parts=joined.parts, warnings=lost + (NO_END_MARK,) * cut)
+    if not lost or not ogg.has_end_mark(read, size):
+        lost += (NO_END_MARK,)
     return HeaderScan(whole=pages.plain, parts=_joined(pages.parts), warnings=lost)
 
 
 def _flac(read: Read, size: int) -> HeaderScan:
     if len(flac.parts(read, size)) == 1 and flac.counts_all(read, size):
         return HeaderScan()
-    return HeaderScan(whole=False, parts=joined_files(read, size, _MAX_PARTS))  # Ogg may hold FLAC, too
+    return HeaderScan(whole=False, parts=joined_files(read, size, _MAX_PARTS).parts)  # Ogg may hold FLAC, too
 
 
 def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> HeaderScan:
@@ -188,8 +196,10 @@ def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> He
     if found.free:
         return HeaderScan(whole=False, streams=True, length="unknown")
     frames = mpeg.walk(read, found)
-    if not frames.unbroken and (parts := joined_files(read, size, _MAX_PARTS)):
-        return HeaderScan(whole=False, parts=parts)
+    broken = JoinedFiles() if frames.unbroken else joined_files(read, size, _MAX_PARTS)
+    unknown = tuple(map(unknown_bytes, broken.unknown))
+    if broken.parts:
+        return HeaderScan(whole=False, parts=broken.parts, warnings=unknown)
     cut = frames.unbroken and not frames.ended and found.claimed is None  # where a tag counts, the decoder will tell
     known = found.count is not None and len(frames.parts) == 1
     joined = _joined(frames.parts) if frames.unbroken else ()
@@ -201,7 +211,7 @@ def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> He
         streams=True,
         length="header" if known else frames.seconds,
         parts=frames.parts if frames.unbroken and padded and len(frames.parts) == 1 else joined,
-        warnings=("perhaps truncated: the file ends in the middle of a frame",) if cut else (),
+        warnings=("perhaps truncated: the file ends in the middle of a frame",) if cut else unknown,
     )
 
 

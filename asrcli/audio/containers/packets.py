@@ -4,21 +4,18 @@ ADTS (ISO 13818-7), MPEG audio layer II (ISO 11172-3), MPEG transport and progra
 streams (ISO 13818-1).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from asrcli.audio.containers.mpeg import layer3_frame, skip_tags, tag_size
+from asrcli.audio.containers.mpeg import tag_size
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
 
+#: bytes of the frame at a position of a window, 0 where there is none: (window, position)
 Sizer = Callable[[bytes, int], int]
 
 #: bytes at the end of a file in which frames are followed, and frames that must follow each other
 _TAIL, _CHAIN = 1 << 17, 4
-#: bytes in which frames are followed at once, of a stream that may be live and of a file
-_SEARCHED, MANY = 1024, 4096
-#: frames that must follow each other
-_FEW = 3
 #: bytes of a frame at most, and of what gives the size of a tag
 _LONGEST_FRAME, _LONGEST_TAG_HEADER = 1 << 13, 32
 _LAYER2 = {
@@ -32,9 +29,7 @@ _TS_PACKETS = (188, 192, 204)
 _SYNCS = 5
 #: types of blocks of Creative Voice files, but the one that ends them
 _VOC_BLOCKS = range(1, 10)
-_PACK, _PROGRAM_END = b"\0\0\x01\xba", b"\0\0\x01\xb9"
-#: kbit/s of AC-3 by frmsizecod // 2
-_AC3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+_PACK = b"\0\0\x01\xba"
 
 
 def ends_inside(read: Read, size: int) -> bool:
@@ -44,62 +39,13 @@ def ends_inside(read: Read, size: int) -> bool:
     """
     head, tail = read(1 << 11, 0), read(_TAIL, max(0, size - _TAIL))
     if head[:4] == _PACK:
-        return bool(_is_cut(tail, _program_packet, tail.find(_PACK), chain=2))
+        return bool(_is_cut(tail, program_packet, tail.find(_PACK), chain=2))
     if packet := transport_packet(head):
         return _transport_is_cut(tail, packet)
-    for frame in (_adts_frame, _layer2_frame):
+    for frame in (adts_frame, layer2_frame):
         if (tag_size(head) or frame(head, 0)) and (first := _first_frame(tail, frame)) >= 0:
             return bool(_is_cut(tail, frame, first, chain=_CHAIN))
     return False
-
-
-def starts_frames(read: Read, position: int) -> bool:
-    """Whether frames of MPEG audio or ADTS follow each other from a position on, behind tags."""
-    start = skip_tags(read, position)[0]
-    for frame in _FRAMES:
-        at = start
-        for _ in range(_FEW):
-            size = frame(read(_LONGEST_TAG_HEADER, at), 0)
-            at += size
-            if not size:
-                break
-        else:
-            return True
-    return False
-
-
-def walk_frames(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
-    """Positions up to which frames and tags follow each other."""
-    frame: Sizer | None = None
-
-    def size_at(window: bytes, at: int) -> int:
-        nonlocal frame
-        frame = frame or next((frame for frame in _FRAMES if frame(window, at)), None)
-        return (frame(window, at) if frame else 0) or tag_size(window[at:])
-
-    return _walk(read, position, searched, size_at)
-
-
-def walk_program(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
-    """Positions up to which the packets of a program stream follow each other."""
-    return _walk(
-        read, position, searched,
-        lambda window, at: 4 if window[at : at + 4] == _PROGRAM_END else _program_packet(window, at),
-    )  # fmt: skip
-
-
-def _walk(read: Read, position: int, searched: int, size_at: Sizer) -> Iterator[int]:
-    while window := read(searched, position):
-        at = 0
-        while at + _LONGEST_TAG_HEADER <= len(window):
-            size = size_at(window, at)
-            if not size:
-                break
-            at += size
-        if not at:
-            return
-        position += at
-        yield position
 
 
 def breaks(read: Read) -> int:
@@ -153,7 +99,7 @@ class FrameChain:
 
     def _step(self, data: bytes, at: int) -> int:
         """Bytes of the frame or tag at a position, or up to the next frame; 0 where more must come to find it."""
-        self._frame = self._frame or next((sizer for sizer in (_adts_frame, _layer2_frame) if sizer(data, at)), None)
+        self._frame = self._frame or next((sizer for sizer in (adts_frame, layer2_frame) if sizer(data, at)), None)
         if self._frame and not self._lost and (size := self._frame(data, at)):
             self._tagged = False
             return size
@@ -225,7 +171,7 @@ def _is_cut(tail: bytes, frame: Sizer, at: int, *, chain: int) -> bool | None:
     return at > len(tail) if count >= chain else None
 
 
-def _adts_frame(data: bytes, at: int) -> int:
+def adts_frame(data: bytes, at: int) -> int:
     head = data[at : at + 7]
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
         return 0
@@ -233,7 +179,7 @@ def _adts_frame(data: bytes, at: int) -> int:
     return size if size >= 7 else 0
 
 
-def _layer2_frame(data: bytes, at: int) -> int:
+def layer2_frame(data: bytes, at: int) -> int:
     head = data[at : at + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xF6 != 0xF4:
         return 0
@@ -243,28 +189,7 @@ def _layer2_frame(data: bytes, at: int) -> int:
     return 144_000 * _LAYER2[version][head[2] >> 4] // _RATES[version][rate_index] + (head[2] >> 1 & 1)
 
 
-def _ac3_frame(data: bytes, at: int) -> int:
-    """ETSI TS 102 366, 5.3.1 and E.1.2."""
-    head = data[at : at + 6]
-    if len(head) < 6 or head[:2] != b"\x0b\x77":
-        return 0
-    if head[5] >> 3 > 10:  # E-AC-3
-        return 2 * ((head[2] & 7) << 8 | head[3]) + 2
-    code, rate = head[4] & 63, head[4] >> 6
-    if code >= 2 * len(_AC3) or rate == 3:
-        return 0
-    return 2 * (_AC3[code // 2] * 96_000 // (48000, 44100, 32000)[rate] + (code & 1 if rate == 1 else 0))
-
-
-def _dts_frame(data: bytes, at: int) -> int:
-    """ETSI TS 102 114, 5.3."""
-    head = data[at : at + 8]
-    if len(head) < 8 or head[:4] != b"\x7f\xfe\x80\x01":
-        return 0
-    return ((head[5] & 3) << 12 | head[6] << 4 | head[7] >> 4) + 1
-
-
-def _program_packet(data: bytes, at: int) -> int:
+def program_packet(data: bytes, at: int) -> int:
     head = data[at : at + 14]
     if len(head) < 6 or head[:3] != b"\0\0\x01" or head[3] < 0xB9:
         return 0
@@ -317,7 +242,3 @@ def _misses_payload(tail: bytes, packets: range) -> bool:
         if stream in unstuffed:
             unstuffed[stream] = not (control & 2 and _is_stuffed(tail[at + 4 : at + 6]))
     return table or any(count > 0 for count in missing.values()) or any(unstuffed.values())
-
-
-#: the headers of frames that have their size
-_FRAMES: tuple[Sizer, ...] = (layer3_frame, _layer2_frame, _adts_frame, _ac3_frame, _dts_frame)

@@ -11,7 +11,9 @@ Read = Callable[[int, int], bytes]
 #: a packet that starts with a program association table (0) or a program map (2)
 _TABLE = re.compile(rb"\x47[\x40-\x5f].[\x10-\x1f]\x00[\x00\x02][\xb0-\xbf]", re.DOTALL)
 #: packets that are searched at once: few of a stream that may be live, many of a file
-_PACKETS, MANY = 20, 4096
+FEW, MANY = 20, 4096
+#: sync bytes at their distance that make a transport stream
+_SYNCS = 5
 #: packets between the two tables at most
 _APART = 3
 #: types of streams that carry sound; 6 does with one of the descriptors below
@@ -25,12 +27,20 @@ _REGISTERED = {b"Opus", b"AC-3", b"EAC3", b"BSSD", b"DTS1", b"DTS2", b"DTS3"}
 Tracks = frozenset[tuple[int, int]]
 
 
-def walk(read: Read, position: int, packets: int = _PACKETS) -> Iterator[int]:
-    """Positions up to which the audio tracks are those of the start, the last one where they are replaced."""
+def walk(read: Read, position: int, packets: int = FEW, tables: "Tables | None" = None) -> Iterator[int]:
+    """Positions up to which packets follow each other and the audio tracks are those of the start; the last one may be
+    where they are replaced. `tables`: those of what came before, which are updated.
+    """
     packet = packet_of(read, position)
-    tables = _Tables()
+    tables = tables or Tables()
     before = 4 if packet == 192 else 0  # a time code
+    if packet:
+        first = _first_sync(read(_SYNCS * 204 + 204, position), packet) - before
+        position += first if first >= 0 else first + packet
     while packet and (window := read((packets + 1) * packet, position)):  # the last one may lie across the end
+        syncs = window[before::packet]
+        kept = len(syncs) - len(syncs.lstrip(b"\x47"))
+        window = window if kept == len(syncs) else window[: kept * packet]
         for found in _TABLE.finditer(window):
             at, after = found.start(), found.start() + packet
             if window[after : after + 1] not in {b"", b"\x47"} or len(window) < at + 188:
@@ -39,21 +49,30 @@ def walk(read: Read, position: int, packets: int = _PACKETS) -> Iterator[int]:
             if start is not None:
                 yield start
                 return
-        syncs = window[before::packet]
-        if lost := (len(syncs) - len(syncs.lstrip(b"\x47"))) % max(1, len(syncs)):
-            yield position + lost * packet  # damage, or another file
+        if kept < len(syncs):  # damage, or another file
+            yield position + kept * packet
+            return
         end = position + min(len(window), packets * packet)
         # Both tables are searched in one window.
         position = tables.at if max(position, end - _APART * packet) < tables.at else end
         yield position
 
 
+def _first_sync(head: bytes, packet: int) -> int:
+    return next(at for at in range(packet) if head[at : at + _SYNCS * packet : packet] == b"\x47" * _SYNCS)
+
+
 def packet_of(read: Read, position: int) -> int:
     """Bytes of the packets of the transport stream at a position; 0 where none is."""
-    return transport_packet(read(5 * 204 + 204, position))
+    return transport_packet(read(_SYNCS * 204 + 204, position))
 
 
-class _Tables:
+def syncs(packet: int) -> bytes:
+    """A further alternative of a regular expression: packets of a size that follow each other."""
+    return b"|" + (b"G.{%d}" % (packet - 1)) * (_SYNCS - 1) + b"G"
+
+
+class Tables:
     """What the tables announced so far."""
 
     def __init__(self) -> None:

@@ -1,0 +1,146 @@
+"""Walks over streams of frames that no header counts, from frame to frame by the sizes in their own headers.
+
+MPEG audio (ISO 11172-3, ISO 13818-3), ADTS (ISO 13818-7), LOAS (ISO 14496-3), AC-3 (ETSI TS 102 366), DTS (ETSI TS
+102 114), GSM 06.10, AMR (RFC 4867) and MPEG program streams (ISO 13818-1).
+"""
+
+from collections.abc import Callable, Iterator
+
+from asrcli.audio.containers.mp4 import BOXES
+from asrcli.audio.containers.mpeg import layer3_frame, skip_tags, tag_size
+from asrcli.audio.containers.packets import Sizer, adts_frame, layer2_frame, program_packet
+
+#: gives up to `size` bytes from a position of the file: (size, position)
+Read = Callable[[int, int], bytes]
+
+#: bytes in which frames are followed at once, of a stream that may be live and of a file
+_SEARCHED, MANY = 1024, 4096
+#: bytes of a tag's header at most: a live stream is not waited for longer
+_LONGEST_TAG_HEADER = 32
+_PACK, _PROGRAM_END = b"\0\0\x01\xba", b"\0\0\x01\xb9"
+#: kbit/s of AC-3 by frmsizecod // 2
+_AC3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+_GSM_FRAME = 33
+#: bytes of a frame by its type, narrow and wide band; 0: there is no such type
+_AMR_SIZES = (
+    (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1),
+    (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1),
+)
+_AMR_MARKS = (b"#!AMR\n", b"#!AMR-WB\n")
+#: bits of a frame's first byte that are zero
+_AMR_ZEROS = 0x83
+#: files that could start with a frame of AMR by their first byte
+_ASF = b"\x30\x26\xb2\x75"
+
+
+def starts_frames(read: Read, position: int) -> bool:
+    """Whether frames follow each other from a position on, behind tags."""
+    start = skip_tags(read, position)[0]
+    for frame, count in _FRAMES.items():
+        at = start
+        for _ in range(count):
+            size = frame(read(_LONGEST_TAG_HEADER, at), 0)
+            at += size
+            if not size:
+                break
+        else:
+            return True
+    return False
+
+
+def walk_frames(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
+    """Positions up to which frames and tags follow each other."""
+    frame: Sizer | None = None
+
+    def size_at(window: bytes, at: int) -> int:
+        nonlocal frame
+        frame = frame or next((frame for frame in _FRAMES if frame(window, at)), None)
+        return (frame(window, at) if frame else 0) or tag_size(window[at:])
+
+    return _walk(read, position, searched, size_at)
+
+
+def walk_amr(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
+    """Positions up to which the frames of an AMR file follow each other."""
+    wide = read(len(_AMR_MARKS[1]), position) == _AMR_MARKS[1]
+    sizes = _AMR_SIZES[wide]
+
+    def size_at(window: bytes, at: int) -> int:
+        first = window[at]
+        if first & _AMR_ZEROS or (first in {0, _ASF[0]} and _is_file(window[at : at + 8])):
+            return 0
+        return sizes[first >> 3 & 15]
+
+    yield position + len(_AMR_MARKS[wide])
+    yield from _walk(read, position + len(_AMR_MARKS[wide]), searched, size_at)
+
+
+def walk_program(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
+    """Positions up to which the packets of a program stream follow each other."""
+    return _walk(
+        read, position, searched,
+        lambda window, at: 4 if window[at : at + 4] == _PROGRAM_END else program_packet(window, at),
+    )  # fmt: skip
+
+
+def _walk(read: Read, position: int, searched: int, size_at: Sizer) -> Iterator[int]:
+    while window := read(searched, position):
+        at = 0
+        while at + _LONGEST_TAG_HEADER <= len(window):
+            size = size_at(window, at)
+            if not size:
+                break
+            at += size
+        if not at:
+            return
+        position += at
+        yield position
+
+
+def _is_file(head: bytes) -> bool:
+    return head[:4] in {_ASF, _PACK} or head[4:] in BOXES
+
+
+def _ac3_frame(data: bytes, at: int) -> int:
+    """ETSI TS 102 366, 5.3.1 and E.1.2."""
+    head = data[at : at + 6]
+    if len(head) < 6 or head[:2] != b"\x0b\x77":
+        return 0
+    if head[5] >> 3 > 10:  # E-AC-3
+        return 2 * ((head[2] & 7) << 8 | head[3]) + 2
+    code, rate = head[4] & 63, head[4] >> 6
+    if code >= 2 * len(_AC3) or rate == 3:
+        return 0
+    return 2 * (_AC3[code // 2] * 96_000 // (48000, 44100, 32000)[rate] + (code & 1 if rate == 1 else 0))
+
+
+def _dts_frame(data: bytes, at: int) -> int:
+    """ETSI TS 102 114, 5.3."""
+    head = data[at : at + 8]
+    if len(head) < 8 or head[:4] != b"\x7f\xfe\x80\x01":
+        return 0
+    return ((head[5] & 3) << 12 | head[6] << 4 | head[7] >> 4) + 1
+
+
+def _loas_frame(data: bytes, at: int) -> int:
+    """ISO 14496-3, 1.7.2: AudioSyncStream."""
+    head = data[at : at + 3]
+    if len(head) < 3 or head[0] != 0x56 or head[1] & 0xE0 != 0xE0:
+        return 0
+    return ((head[1] & 0x1F) << 8 | head[2]) + 3
+
+
+def _gsm_frame(data: bytes, at: int) -> int:
+    return _GSM_FRAME if data[at : at + 1] and data[at] >> 4 == 0xD else 0
+
+
+#: what finds the frames that have their size, or always the same, and how many of them prove the form
+_FRAMES: dict[Sizer, int] = {
+    layer3_frame: 3,
+    layer2_frame: 3,
+    adts_frame: 3,
+    _ac3_frame: 3,
+    _dts_frame: 3,
+    _loas_frame: 4,
+    _gsm_frame: 12,
+}
