@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from asrcli import __version__
 from asrcli.batch.events import FileProgress
-from asrcli.cluster.calls import CallSender
+from asrcli.cluster.call_sender import CallSender
 from asrcli.cluster.engine_actor import EngineActor, WorkFactory
 from asrcli.cluster.node_demand import NodeDemand
 from asrcli.cluster.pooled_engine import Place, PooledEngine

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from asrcli.cluster.calls import Call, CallRunner, CallSender, EngineCalls, Replies
+from asrcli.cluster.call_sender import CallSender
+from asrcli.cluster.calls import Call, CallRunner, EngineCalls, Replies
 from asrcli.cluster.pooled_engine import PooledEngine
 from asrcli.errors import AsrcliError
 
