@@ -211,7 +211,7 @@ def by_speaker(truth: Sequence[Turn], diarizer: Diarizer) -> dict[str, Vectors]:
             for turn in truth:
                 if stop - begin >= 1.0 and min(turn.end, stop) - max(turn.start, begin) >= 0.8 * (stop - begin):
                     found.setdefault(turn.speaker, []).append(vector)
-        first += len(part.activity)
+        first += part.windows
     return {speaker: np.array(vectors) for speaker, vectors in found.items()}
 
 

@@ -9,9 +9,11 @@ thus never torn off its sentence, while a real interruption is kept.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
+from math import inf
 
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.script import joint
@@ -71,27 +73,32 @@ def _split(segment: Segment, speakers: Sequence[str]) -> Iterator[Segment]:
 
 def _cheapest(words: Sequence[Word], turns: _TurnIndex) -> list[str]:
     """The speaker of each word: dynamic programming over (word, speaker)."""
-    shares = [turns.shares(word) for word in words]
+    shares = map(turns.shares, words)
+    near = deque(islice(shares, _REACH))
     cost: dict[str, float] = {}
-    came_from: list[dict[str, str]] = []
+    # Before each word: the cheapest speaker, and those whose word costs less after a change from that one. Few steps
+    # differ, and each is held once: hours of speech are 100,000 words.
+    steps: list[tuple[str, frozenset[str]]] = []
+    same: dict[tuple[str, frozenset[str]], tuple[str, frozenset[str]]] = {}
     for index, word in enumerate(words):
+        near.extend(islice(shares, 1))
+        if index > _REACH:
+            near.popleft()
+        own = near[min(index, _REACH)]
         length = max(word.end - word.start, _SHORTEST)
         fee = _fee(words[index - 1], word) if index else 0.0
         cheapest = min(cost, key=cost.__getitem__, default="")
         changed = cost.get(cheapest, 0.0) + fee
-        step: dict[str, float] = {}
-        origin: dict[str, str] = {}
-        for speaker in dict.fromkeys(chain.from_iterable(shares[max(0, index - _REACH) : index + _REACH + 1])):
-            stays = cost.get(speaker, float("inf"))
-            origin[speaker] = speaker if stays <= changed else cheapest
-            step[speaker] = min(stays, changed) + length * (1.0 - shares[index].get(speaker, 0.0))
-        cost = step
-        came_from.append(origin)
+        before, cost = cost, {}
+        for speaker in dict.fromkeys(chain.from_iterable(near)):
+            cost[speaker] = min(before.get(speaker, inf), changed) + length * (1.0 - own.get(speaker, 0.0))
+        step = cheapest, frozenset(speaker for speaker in cost if before.get(speaker, inf) > changed)
+        steps.append(same.setdefault(step, step))
     speaker = min(cost, key=cost.__getitem__, default="")
     labels: list[str] = []
-    for origin in reversed(came_from):
+    for cheapest, changing in reversed(steps):
         labels.append(speaker)
-        speaker = origin[speaker]
+        speaker = cheapest if speaker in changing else speaker
     return labels[::-1]
 
 

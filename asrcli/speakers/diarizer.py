@@ -177,7 +177,7 @@ class Diarizer:
         self._buffer = []
         while self._owed:
             self._settle()
-        if self._error is not None and not any(part.activity.any() for part in self.results):
+        if self._error is not None and not any(part.bits.any() for part in self.results):
             raise self._error
         self._turns = turns = self._find_turns()
         least, found = self._options.speakers or self._options.min_speakers or 0, len(self.voices)
@@ -214,7 +214,7 @@ class Diarizer:
             raise
         except EngineError as error:
             self._error = error
-            start = sum(len(part.activity) for part in self.results) * HOP / SAMPLE_RATE
+            start = sum(part.windows for part in self.results) * HOP / SAMPLE_RATE
             end = min(start + ((windows - 1) * HOP + WINDOW) / SAMPLE_RATE, self._samples / SAMPLE_RATE)
             self._failed.append((start, end))
             self.results.append(WindowResults.empty(windows))

@@ -41,7 +41,7 @@ def frames_of_voices(parts: Sequence[WindowResults], voices: Vectors) -> Iterato
         bool, shape (voices, frames), for one window after the other.
     """
     named = [part.embeddings.reshape(-1, voices.shape[1]) @ voices.T for part in parts]
-    count = sum(len(part.activity) for part in parts)
+    count = sum(part.windows for part in parts)
     known = np.full((count - 1) * HOP_FRAMES + FRAMES, -1, dtype=np.int16)
     for first, part, likeness in _with_first_window(parts, named):
         for (window, _, start, end), alike in zip(part.pieces.tolist(), likeness, strict=True):
@@ -63,7 +63,7 @@ def _with_first_window(
     first = 0
     for part, likeness in zip(parts, named, strict=True):
         yield first, part, likeness
-        first += len(part.activity)
+        first += part.windows
 
 
 class _Naming:

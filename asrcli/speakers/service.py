@@ -66,8 +66,8 @@ class DiarizationService:
                 found = self._embedded(window, active, decides)
                 pieces += [(number, *piece) for piece, _ in found]
                 vectors += [vector for _, vector in found]
-        return WindowResults(
-            activity=np.array(activity, dtype=bool),
+        return WindowResults.of(
+            activity,
             pieces=np.array(pieces, dtype=np.int32).reshape(-1, 4),
             embeddings=np.array(vectors, np.float32).reshape(-1, self._embed.dimensions),
         )

@@ -56,20 +56,35 @@ class WindowResults:
     """The windows of one job, in order.
 
     Attributes:
-        activity: bool, shape (windows, local speakers, FRAMES): who is active when.
+        bits: `activity` in an eighth of the memory, as the client keeps that of hours.
         pieces: int32, shape (n, 4): window, local speaker, first frame, frame after the last one. A local speaker who
             is only active together with others has one piece without frames.
         embeddings: float32, shape (n, dimensions), of length 1.
     """
 
-    activity: Mask
+    bits: npt.NDArray[np.uint8]
     pieces: npt.NDArray[np.int32]
     embeddings: Vectors
 
     @classmethod
+    def of(cls, activity: npt.ArrayLike, pieces: npt.NDArray[np.int32], embeddings: Vectors) -> WindowResults:
+        """The results of windows with this activity."""
+        return cls(np.packbits(np.asarray(activity, dtype=bool), axis=-1), pieces, embeddings)
+
+    @classmethod
     def empty(cls, windows: int) -> WindowResults:
         """So many windows in which no speaker is active."""
-        return cls(np.zeros((windows, 1, FRAMES), bool), np.zeros((0, 4), np.int32), np.zeros((0, 0), np.float32))
+        return cls.of(np.zeros((windows, 1, FRAMES), bool), np.zeros((0, 4), np.int32), np.zeros((0, 0), np.float32))
+
+    @property
+    def windows(self) -> int:
+        """How many windows there are."""
+        return len(self.bits)
+
+    @property
+    def activity(self) -> Mask:
+        """Who is active when: bool, shape (windows, local speakers, FRAMES)."""
+        return np.unpackbits(self.bits, axis=-1, count=FRAMES).astype(bool)
 
 
 def window_count(samples: int) -> int:

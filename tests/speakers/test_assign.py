@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -169,3 +170,19 @@ def test_no_word_is_lost_and_every_word_has_its_segment_s_speaker(
     assert all(word.speaker == part.speaker in "abc" for part in found for word in part.words)
     assert all(part.start <= part.words[0].start and part.words[-1].end <= part.end for part in found)
     assert [part.id for part in found] == list(range(len(found)))
+
+
+def test_hours_of_words_are_labelled_in_little_memory() -> None:
+    """Beside the labelled words: a hundred bytes for each, where several speakers are near."""
+    words = [segment("Well, that is it.", start=2.0 * number, number=number) for number in range(1000)]
+    turns = [Turn(2.0 * number - 1.5, 2.0 * number + 2.5, f"{number % 4}") for number in range(1000)]
+    assign_speakers(words[:2], turns[:2])
+    tracemalloc.start()
+    try:
+        found = assign_speakers(words, turns)
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    count = sum(len(part.words) for part in found)
+    assert count == 4000
+    assert most - held < 100 * count

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -188,6 +190,15 @@ def test_a_piece_between_two_of_one_voice_is_not_embedded(
         assert every.embeddings[number - 1] @ every.embeddings[number + 1] > 0.45
     spoken = [int((each.pieces[:, 3] - each.pieces[:, 2]).sum()) for each in (found, every)]
     assert spoken[0] == spoken[1], "voices of too little speech are left out"
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="other allocators return what layers free"
+)
+def test_the_networks_have_one_heap_for_all_threads(embedded_spec: ModelSpec) -> None:
+    """Arenas of onnxruntime's, one for each thread of each network, took 40 MB more."""
+    for network in load_networks(embedded_spec):
+        assert not network._session.get_session_options().enable_cpu_mem_arena
 
 
 def test_without_the_wheel_the_downloads_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def window(spans: Spans, pieces: Spans, embeddings: Sequence[Vectors]) -> Window
     for local, first, last in spans:
         activity[0, local, first:last] = True
     rows = np.array([(0, *piece) for piece in pieces], np.int32).reshape(-1, 4)
-    return WindowResults(activity, rows, np.array(embeddings, np.float32).reshape(-1, 3))
+    return WindowResults.of(activity, rows, np.array(embeddings, np.float32).reshape(-1, 3))
 
 
 def turns(*windows: WindowResults, voices: Vectors = VOICES) -> list[Turn]:

@@ -131,6 +131,7 @@ def test_the_service_embeds_the_pieces_that_each_window_decides() -> None:
     np.testing.assert_array_equal(result.pieces, [(0, 0, 10, 100), (2, 0, 560, 589)])
     np.testing.assert_allclose(result.embeddings, [(0.6, 0.8), (0, 1)])
     assert (result.activity.dtype, result.pieces.dtype, result.embeddings.dtype) == (bool, np.int32, np.float32)
+    assert result.bits.nbytes < result.activity.nbytes / 7.9
 
 
 class Voices:

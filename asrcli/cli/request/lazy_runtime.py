@@ -6,6 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from asrcli.runtime import Runtime
+from asrcli.storage.allocator import return_audio_blocks
 
 if TYPE_CHECKING:
     from asrcli.backends.process.engine_process import PrestartedEngine
@@ -16,6 +17,8 @@ class LazyRuntime:
     """A `Runtime` that opens on demand. Thread-safe; a context manager."""
 
     def __init__(self, ensemble: ModelSet, jobs: int, prestarted: PrestartedEngine | None = None) -> None:
+        # Here and not in `Runtime`: a process that uses the Python API is not ours.
+        return_audio_blocks()
         self._ensemble = ensemble
         self._jobs = jobs
         self._launched = prestarted

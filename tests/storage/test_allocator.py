@@ -1,0 +1,111 @@
+"""What freed memory is returned to the system: glibc's allocator."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asrcli.backends.process.engine_client import EngineClient
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="glibc's allocator"
+)
+
+#: heaps of the allocator in this process
+HEAPS = """
+import ctypes, tempfile, threading
+
+def heaps():
+    libc = ctypes.CDLL(None)
+    libc.fdopen.restype = ctypes.c_void_p
+    with tempfile.TemporaryFile() as file:
+        stream = ctypes.c_void_p(libc.fdopen(file.fileno(), b"w"))
+        libc.malloc_info(0, stream)
+        libc.fflush(stream)
+        file.seek(0)
+        return file.read().count(b"<heap nr=")
+
+def allocate_in_threads():
+    blocks, all_run = [], threading.Barrier(4)
+    def work():
+        blocks.append(bytearray(2000))
+        all_run.wait()
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+AUDIO = """
+import resource
+from pathlib import Path
+from asrcli.storage.allocator import return_audio_blocks
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+return_audio_blocks()
+allocate_in_threads()
+assert heaps() == 1, heaps()
+kept = []
+for _ in range(2):  # the first blocks that are freed are returned by default, too
+    blocks = []
+    for _ in range(100):
+        blocks.append(bytearray(256 << 10))
+        kept.append(bytearray(2000))
+    held = resident()
+    del blocks
+    assert resident() < held - (20 << 20), (held, resident())
+"""
+
+LAYERS = """
+import resource
+from asrcli.storage.allocator import reuse_freed_blocks
+
+assert reuse_freed_blocks()
+allocate_in_threads()
+assert heaps() == 1, heaps()
+bytearray(4 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    bytearray(4 << 20)
+pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+assert pages * resource.getpagesize() < 20 << 20, pages
+"""
+
+SERVICE = """
+class Heaps:
+    batch_size = 1
+    def run(self, jobs):
+        allocate_in_threads()
+        return [heaps() for _ in jobs]
+
+def load(spec, threads):
+    return Heaps()
+"""
+
+
+@pytest.mark.parametrize("script", [AUDIO, LAYERS])
+def test_a_process_of_several_threads(script: str) -> None:
+    """Blocks of audio are returned when they are freed, blocks of layers are not; there is one heap."""
+    engine = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    subprocess.run([sys.executable, "-c", HEAPS + script], check=True, timeout=60, env={**os.environ, **engine})
+
+
+@pytest.mark.parametrize(("threads", "most"), [(2, 1), (8, 3)])
+def test_an_engine_process_has_a_heap_for_every_four_threads(
+    threads: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "heaps_test_service.py").write_text(HEAPS + SERVICE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    with EngineClient(threads) as host:
+        host.load("heaps", "heaps_test_service:load", None)
+        assert host.submit("heaps", np.zeros(1, np.float32)).result(30) <= most
