@@ -92,6 +92,30 @@ def load(spec, threads):
 """
 
 
+FREEING_SERVICE = """
+import resource
+from pathlib import Path
+from asrcli.backends.process import worker
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+class Freeing:
+    batch_size = 1
+    def __init__(self):
+        self.kept = []
+    def run(self, jobs):
+        before = resident()
+        blocks = [bytearray(2000) for _ in range(20_000)]
+        self.kept.append(blocks[::1000])  # so that the heap does not end with free memory
+        return [before for _ in jobs]
+
+def load(spec, threads):
+    worker._RETURN_EVERY = spec
+    return Freeing()
+"""
+
+
 @pytest.mark.parametrize("script", [AUDIO, LAYERS])
 def test_a_process_of_several_threads(script: str) -> None:
     """Blocks of audio are returned when they are freed, blocks of layers are not; there is one heap."""
@@ -109,3 +133,16 @@ def test_an_engine_process_has_a_heap_for_every_four_threads(
     with EngineClient(threads) as host:
         host.load("heaps", "heaps_test_service:load", None)
         assert host.submit("heaps", np.zeros(1, np.float32)).result(30) <= most
+
+
+@pytest.mark.parametrize(("every", "returned"), [(0.0, True), (600.0, False)])
+def test_an_engine_process_returns_what_lies_between_blocks_in_use(
+    every: float, returned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 MB of small blocks, of which a few are kept."""
+    (tmp_path / "freeing_test_service.py").write_text(FREEING_SERVICE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with EngineClient(1) as host:
+        host.load("freeing", "freeing_test_service:load", every)
+        before, after = (host.submit("freeing", np.zeros(1, np.float32)).result(30) for _ in range(2))
+    assert (after - before < 10 << 20) is returned

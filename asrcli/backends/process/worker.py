@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -23,6 +24,10 @@ from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.registry import loader_of
 from asrcli.backends.types import DecodeJob, SchedulingService, Service
 from asrcli.errors import AsrcliError, EngineClosedError, EngineError, machine_error
+from asrcli.storage.allocator import return_small_blocks
+
+#: seconds between two returns of freed memory to the system, which take milliseconds
+_RETURN_EVERY = 60.0
 
 
 class EngineWorker:
@@ -36,6 +41,7 @@ class EngineWorker:
         self._queue = JobQueue(threads)
         #: jobs that services which form their batches themselves have not answered
         self._started: dict[int, SchedulingService] = {}
+        self._returned = time.monotonic()
 
     def serve(self) -> None:
         for number in range(self._threads):
@@ -93,6 +99,15 @@ class EngineWorker:
             except BaseException as error:  # noqa: BLE001 - as above
                 results = [error] * len(batch)
             self._answer([_answer_to(job.id, result) for job, result in zip(batch, results, strict=True)])
+            del batch, results
+            self._return_memory()
+
+    def _return_memory(self) -> None:
+        """Now and then: what lies between blocks in use grows by tens of megabytes in hours."""
+        now = time.monotonic()
+        if now - self._returned >= _RETURN_EVERY:
+            self._returned = now
+            return_small_blocks()
 
     def _start(self, service: Any, job: PendingJob) -> None:
         """Hand a job to a service that answers by itself."""
