@@ -171,7 +171,7 @@ def _chunk() -> Any:
 def _ours(spec: ModelSpec, count: int) -> dict[str, float]:
     """The engine process: x real time, chunks that failed, and the memory of the GPU that it takes, GB."""
     loaded = LoadedModels(1)
-    before = sum(gpu.free for gpu in nvidia_gpus())
+    before = sum(gpu.free or 0 for gpu in nvidia_gpus())
     try:
         with loaded.acquire(spec) as recognizer:
             recognizer.submit(_chunk(), RecognitionOptions()).result()
@@ -179,7 +179,7 @@ def _ours(spec: ModelSpec, count: int) -> dict[str, float]:
             futures = [recognizer.submit(_chunk(), RecognitionOptions()) for _ in range(count)]
             failed = sum(future.exception() is not None for future in futures)
             speed = count * _CHUNK / (time.perf_counter() - began)
-            memory = before - sum(gpu.free for gpu in nvidia_gpus())
+            memory = before - sum(gpu.free or 0 for gpu in nvidia_gpus())
             return {"speed": speed, "failed": failed, "memory": memory / 1e9}
     finally:
         loaded.close()

@@ -39,6 +39,11 @@ def check_model(spec: ModelSpec) -> None:
     check_packages(spec.type)
 
 
+def check_device(spec: ModelSpec) -> None:
+    """The part of `check_model` that concerns the devices of an entry, whose files may be missing."""
+    _checks(spec).check_device(spec)
+
+
 def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
     """The part of `validate` that concerns one request; cheap enough for each."""
     row = model_type(spec)

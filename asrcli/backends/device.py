@@ -130,26 +130,53 @@ def torch_device(spec: ModelSpec, torch: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """An NVIDIA GPU; memory in bytes."""
+    """An NVIDIA GPU; memory in bytes, None where the driver does not report it (GPUs that use the machine's memory)."""
 
     name: str
     driver: str
-    memory: int
-    free: int
+    memory: int | None
+    free: int | None
 
     def __str__(self) -> str:
-        return f"{self.name}, driver {self.driver}, {self.memory / 1e9:.0f} GB ({self.free / 1e9:.0f} free)"
+        parts = [self.name, f"driver {self.driver}"]
+        if self.memory is not None:
+            free = "" if self.free is None else f" ({self.free / 1e9:.0f} free)"
+            parts.append(f"{self.memory / 1e9:.0f} GB{free}")
+        return ", ".join(parts)
 
 
 def nvidia_gpus() -> list[Gpu]:
     """The GPUs that NVIDIA's driver reports, by number; none without the driver."""
+    return ask_nvidia_driver()[0]
+
+
+def ask_nvidia_driver() -> tuple[list[Gpu], str]:
+    """The GPUs that NVIDIA's driver reports, by number, and why it reports none; "": it is not installed, or all is
+    well.
+    """
     program = shutil.which("nvidia-smi")
     if program is None:
-        return []
+        return [], ""
     query = ["--query-gpu=name,driver_version,memory.total,memory.free", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run([program, *query], capture_output=True, text=True, timeout=10, check=True)
-        rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
-        return [Gpu(name, driver, int(memory) << 20, int(free) << 20) for name, driver, memory, free in rows]
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return []
+        done = subprocess.run([program, *query], capture_output=True, text=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return [], "nvidia-smi does not answer"
+    except (OSError, ValueError) as error:
+        return [], f"nvidia-smi cannot be run: {error}"
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    gpus = [gpu for line in lines if (gpu := _gpu(line)) is not None]
+    if done.returncode == 0 and len(gpus) == len(lines):
+        return gpus, ""
+    said = next(iter([*lines, *done.stderr.split("\n")]), "").strip()
+    return [], said or f"nvidia-smi ended with exit status {done.returncode}"
+
+
+def _gpu(line: str) -> Gpu | None:
+    """A line of nvidia-smi's; None where it is something else."""
+    cells = [cell.strip() for cell in line.split(",")]
+    if len(cells) != 4:
+        return None
+    # "[N/A]", "[Not Supported]": unknown
+    memory, free = (int(cell) << 20 if cell.isascii() and cell.isdigit() else None for cell in cells[2:])
+    return Gpu(cells[0], cells[1], memory, free)

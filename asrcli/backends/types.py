@@ -179,6 +179,11 @@ class Checks:
         """
         raise NotImplementedError
 
+    def check_device(self, spec: ModelSpec) -> None:
+        """Check that the installed packages can use the devices of an entry, as far as that is quickly known. Raises
+        OptionNotSupportedError, MachineError: they cannot.
+        """
+
     def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
         """Check that the model can spell hotwords. Raises OptionNotSupportedError: it cannot."""
 

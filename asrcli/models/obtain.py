@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from asrcli.backends.checks import check_device
+from asrcli.backends.device import with_device
 from asrcli.backends.registry import check_packages
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import DownloadError, ModelNotInstalledError
@@ -23,6 +25,7 @@ def obtain(
     kind: Kind = "asr",
     language: str | None = None,
     backend: str | None = None,
+    device: str | None = None,
     offline: bool = False,
     mirrors: Sequence[Mirror] = (),
     progress: Progress | None = None,
@@ -33,8 +36,8 @@ def obtain(
     A recogniser that the user has not named, in a command or in models.yaml, is not downloaded.
 
     Raises ModelNotInstalledError: it is not installed, and cannot be downloaded (`offline`, or no address);
-    MissingExtraError: a package that runs such models is not installed; and what `Registry.resolve` and `Store.install`
-    raise.
+    MissingExtraError: a package that runs such models is not installed; OptionNotSupportedError, MachineError: such
+    models do not run on `device`; and what `Registry.resolve` and `Store.install` raise.
     """
     registry = store.registry
     try:
@@ -50,6 +53,7 @@ def obtain(
         unnamed = name is None and kind == "asr" and registry.configured() is None
         if unnamed or not entry.download.available:
             raise
+        check_device(with_device(ModelSpec(entry.name, entry.type, {}, entry.options, backend=backend), device))
         check_packages(entry.type)
         try:
             store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)

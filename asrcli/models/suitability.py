@@ -69,6 +69,6 @@ def automatic_model(entry: Callable[[str], ModelEntry], missing: Callable[[Model
     """
     from asrcli.backends.device import nvidia_gpus
 
-    fitting = automatic(max((gpu.memory for gpu in nvidia_gpus()), default=0))
+    fitting = automatic(max((gpu.memory or 1 for gpu in nvidia_gpus()), default=0))  # unknown: little
     able = (found for found in map(entry, fitting) if backend_of(found.type).missing is None)
     return next((found.name for found in able if not missing(found)), None)

@@ -18,12 +18,15 @@ from typing import Any
 
 import pytest
 
+from asrcli.backends.sherpa.device import has_cuda
 from asrcli.distribution import pip_install
 from asrcli.errors import (
     DiskFullError,
     DownloadError,
+    MachineError,
     ModelError,
     ModelNotInstalledError,
+    OptionNotSupportedError,
     UnknownModelError,
     UsageError,
 )
@@ -350,6 +353,28 @@ def test_obtain_downloads_what_is_named(store: Store, server: Server) -> None:
     assert obtain(store, "m").name == "m"
     assert obtain(store, "m", offline=True).name == "m"
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "error", "message"),
+    [
+        ("mps", OptionNotSupportedError, "m: sherpa-onnx does not run on mps"),
+        pytest.param(
+            "cuda", MachineError, "is the build for CPUs", marks=pytest.mark.skipif(has_cuda(), reason="it has CUDA")
+        ),
+        ("cpu", None, ""),
+        (None, None, ""),
+    ],
+)
+def test_obtain_downloads_nothing_for_a_device_that_does_not_run_it(
+    store: Store, server: Server, device: str | None, error: type[Exception] | None, message: str
+) -> None:
+    if error is None:
+        assert obtain(store, "m", device=device).name == "m"
+        return
+    with pytest.raises(error, match=message):
+        obtain(store, "m", device=device)
+    assert server.requests == []
 
 
 def test_obtain_names_the_model_that_cannot_be_downloaded(make_store: Callable[..., Store], server: Server) -> None:

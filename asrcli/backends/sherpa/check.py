@@ -54,6 +54,9 @@ class SherpaChecks(Checks):
         _check_tokens(spec, row)
         self.check_prompt(spec, RecognitionOptions())  # that of the entry's own options
 
+    def check_device(self, spec: ModelSpec) -> None:
+        check_device(spec)
+
     def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
         if sherpa_type(spec).hotwords == "beam":
             check_beam(hotwords, spec.options, read_tokens(spec.files["tokens"]))

@@ -3,6 +3,7 @@ looked at first.
 """
 
 import sys
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,7 @@ def check_device(spec: ModelSpec) -> None:
     asked = [*devices_of(spec), Device(str(spec.options.get("provider", "cpu")))]
     for device in asked:
         if device.kind == "cuda" and not has_cuda():
-            from importlib import metadata
-
-            version = metadata.version("sherpa-onnx")
-            build = f"sherpa-onnx=={version.split('+')[0]}+cuda12.cudnn9"
-            problem = f"the installed sherpa-onnx {version} is the build for CPUs"
-            raise not_available(spec, device, problem, f"Install that for CUDA: pip install '{build}' -f {_WHEELS}")
+            raise not_available(spec, device, *cuda_build())
         if device.kind == "coreml" and sys.platform != "darwin":
             raise not_available(spec, device, "Core ML is part of macOS", "Use it on a Mac")
         if device.kind == "cuda":
@@ -37,6 +33,16 @@ def has_cuda() -> bool:
     package = find_spec("sherpa_onnx")
     folders = package.submodule_search_locations if package else None
     return any(file for folder in folders or () for file in Path(folder).glob("**/*onnxruntime_providers_cuda*"))
+
+
+def cuda_build() -> tuple[str, str]:
+    """What is wrong with the build for CPUs, and how that for CUDA is installed."""
+    version = metadata.version("sherpa-onnx")
+    build = f"sherpa-onnx=={version.split('+')[0]}+cuda12.cudnn9"
+    return (
+        f"the installed sherpa-onnx {version} is the build for CPUs",
+        f"Install that for CUDA: pip install '{build}' -f {_WHEELS}",
+    )
 
 
 def provider_arguments(spec: ModelSpec) -> dict[str, Any]:

@@ -53,7 +53,15 @@ def choose_model(
         spec = _named_server(arguments)
     else:
         backend = _backend(arguments)
-        spec = _obtain(ctx, registry, arguments.model, language=language, backend=backend, offline=arguments.offline)
+        spec = _obtain(
+            ctx,
+            registry,
+            arguments.model,
+            language=language,
+            backend=backend,
+            device=arguments.device,
+            offline=arguments.offline,
+        )
         if arguments.model is None:
             _report_default(ctx.obj.console, spec.name)
     spec = with_device(spec, arguments.device)
@@ -98,6 +106,7 @@ def _obtain(
     *,
     language: str | None = None,
     backend: str | None = None,
+    device: str | None = None,
     offline: bool,
 ) -> ModelSpec:
     from asrcli.errors import ModelNotInstalledError
@@ -120,6 +129,7 @@ def _obtain(
             kind=kind,
             language=language,
             backend=backend,
+            device=device,
             offline=offline,
             mirrors=_mirrors(ctx),
             progress=progress,

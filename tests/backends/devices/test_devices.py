@@ -12,7 +12,14 @@ import pytest
 
 from asrcli.audio.types import Samples
 from asrcli.backends.checks import check_model
-from asrcli.backends.device import Device, devices_of, gpus_of_process, nvidia_gpus, with_device
+from asrcli.backends.device import (
+    Device,
+    ask_nvidia_driver,
+    devices_of,
+    gpus_of_process,
+    nvidia_gpus,
+    with_device,
+)
 from asrcli.backends.loaded_models import LoadedModels
 from asrcli.backends.process.batches import decode_in_halves
 from asrcli.backends.registry import BACKENDS, backend_of
@@ -306,14 +313,53 @@ def test_gpus_are_what_the_driver_reports(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
+    ("script", "names", "problem"),
+    [
+        # GPUs that use the machine's memory, and parts of one
+        ("echo 'NVIDIA GB10, 580.95, [N/A], [N/A]'", ["NVIDIA GB10, driver 580.95"], ""),
+        ("echo 'Orin (nvgpu), 540.4, [Not Supported], 12'", ["Orin (nvgpu), driver 540.4"], ""),
+        ("echo 'A, 1, 1000, [N/A]'; echo 'B, 1, 2000, 1000'", ["A, driver 1, 1 GB", "B, driver 1, 2 GB (1 free)"], ""),
+        ("", [], ""),
+        ("echo No devices were found", [], "No devices were found"),
+        (
+            "echo; echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18", [],
+            "Failed to initialize NVML: Driver/library version mismatch",
+        ),
+        ("echo 'cannot open shared object file' >&2; exit 127", [], "cannot open shared object file"),
+        ("exit 3", [], "nvidia-smi ended with exit status 3"),
+    ],
+)  # fmt: skip
+def test_what_the_driver_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, names: list[str], problem: str
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    gpus, found = ask_nvidia_driver()
+    assert [str(gpu) for gpu in gpus] == names
+    assert found == problem
+
+
+def test_a_driver_that_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_bytes(b"\x7fELF")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    gpus, problem = ask_nvidia_driver()
+    assert gpus == []
+    assert problem.startswith("nvidia-smi cannot be run: ")
+
+
+@pytest.mark.parametrize(
     ("memory", "expected"),
     [
-        (None, "paraformer-zh"), (24576, "qwen3-asr-0.6b"), (32607, "qwen3-asr-1.7b-torch"),
-        (81920, "qwen3-asr-1.7b-torch"),
+        (None, "paraformer-zh"), ("[N/A]", "qwen3-asr-0.6b"), (24576, "qwen3-asr-0.6b"),
+        (32607, "qwen3-asr-1.7b-torch"), (81920, "qwen3-asr-1.7b-torch"),
     ],
 )  # fmt: skip
 def test_automatic_model_depends_on_the_memory_of_the_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int | None, expected: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int | str | None, expected: str
 ) -> None:
     """Of installed models: funasr-api's rule."""
     registry = Registry(tmp_path / "models")

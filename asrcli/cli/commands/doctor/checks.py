@@ -91,10 +91,22 @@ def _cores() -> Check:
 
 
 def _gpus() -> Iterator[Check]:
-    from asrcli.backends.device import nvidia_gpus
+    from asrcli.backends.device import ask_nvidia_driver
+    from asrcli.backends.sherpa.device import cuda_build, has_cuda
 
-    for number, gpu in enumerate(nvidia_gpus()):
+    gpus, problem = ask_nvidia_driver()
+    if problem:
+        hint = "Restart the machine if the driver was updated, else install it again. Models run on the CPU meanwhile."
+        yield Check("cuda", "note", problem, hint)
+    for number, gpu in enumerate(gpus):
         yield Check(f"cuda:{number}", "ok", str(gpu), facts=asdict(gpu))
+    if gpus and _version("sherpa-onnx") and not has_cuda():
+        build, hint = cuda_build()
+        yield Check("cuda (sherpa-onnx)", "note", f"{build}; its models do not use the GPU", hint)
+    torch = _version("torch") if gpus else None
+    if torch and torch.endswith("+cpu"):
+        hint = "Install a build for CUDA: https://pytorch.org/get-started/locally"
+        yield Check("cuda (torch)", "note", f"the installed torch {torch} is the build for CPUs", hint)
 
 
 def _disk(registry: Registry) -> Iterator[Check]:
