@@ -10,6 +10,7 @@ import soundfile
 
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
+from tests.tone import build
 
 
 @pytest.mark.usefixtures("wheel_audio")
@@ -62,6 +63,16 @@ def test_a_reference_without_its_recording_is_refused(asrcli: Program, tmp_path:
     done = asrcli("bench", "--reference", tmp_path / "a.txt")
     assert done.returncode == ExitCode.USAGE
     assert "--reference needs the recording" in done.stderr
+
+
+@pytest.mark.usefixtures("wheel_audio")
+def test_all_models_are_checked_before_one_is_measured(asrcli: Program, tmp_path: Path) -> None:
+    folder = build("sense_voice", tmp_path / "sense-voice")
+    (folder / "tokens.txt").write_text("do\n")
+    done = asrcli("bench", "--model", "moonshine-tiny-en", "--model", folder, "--seconds", "5", "--rounds", "1")
+    assert done.returncode == ExitCode.MODEL
+    assert done.stdout == ""
+    assert "tokens.txt, line 1" in done.stderr
 
 
 def test_an_unknown_model_is_reported(asrcli: Program) -> None:

@@ -80,6 +80,8 @@ def bench(ctx: typer.Context, arguments: BenchArguments) -> int:
     if arguments.batch_size:
         sizes = [{"batch_size": size} for size in arguments.batch_size]
         specs = [replace(spec, options={**spec.options, **size}) for spec in specs for size in sizes]
+    for spec in specs:
+        validate(spec, RecognitionOptions())
     gpus, results = nvidia_gpus(), []
     if not arguments.as_json:
         for number, gpu in enumerate(gpus):
@@ -88,7 +90,6 @@ def bench(ctx: typer.Context, arguments: BenchArguments) -> int:
         print(f"{'model':30} {'device':8} {'batch':>5} {columns}{'' if reference is None else '  errors'}", flush=True)
     with recording_of(arguments.recording, arguments.seconds if reference is None else None) as source:
         for spec in specs:
-            validate(spec, RecognitionOptions())
             for threads, chunk in product(
                 arguments.jobs or thread_counts(default_jobs()), arguments.max_chunk or [None]
             ):
