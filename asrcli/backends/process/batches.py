@@ -186,7 +186,7 @@ def decode_in_halves(
         return [*decode(chunks)] if chunks else []
     except errors as error:
         problem = first_line(error)
-        full = machine_error(error) is not None or _DEVICE_IS_FULL.search(str(error)) is not None
+        full = is_out_of_memory(error)
     # Outside of the handler: what the exception refers to would keep its memory.
     half = len(chunks) // 2
     if full:
@@ -199,6 +199,11 @@ def decode_in_halves(
         ]
     hint = "Use fewer --jobs, a shorter --max-chunk, or --device cpu." if full else ""
     return [EngineError(f"{engine} failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {problem}", hint)]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an engine failed because the memory of the machine or of its device is full."""
+    return machine_error(error) is not None or _DEVICE_IS_FULL.search(str(error)) is not None
 
 
 def padded(samples: Samples, length: int) -> Samples:

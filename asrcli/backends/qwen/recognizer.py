@@ -10,13 +10,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.device import torch_device
-from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, padded, split_batches
+from asrcli.backends.process.batches import (
+    Answer,
+    decode_by_request,
+    decode_in_halves,
+    is_out_of_memory,
+    padded,
+    split_batches,
+)
 from asrcli.backends.process.offline_hubs import keep_hubs_offline
+from asrcli.backends.qwen.check import ALIGNED_LANGUAGES, aligner_of
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer, SchedulingService, Token
 from asrcli.backends.vllm.options import (
@@ -95,9 +104,9 @@ class QwenRecognizer:
         self._on_cpu = device == "cpu"
         dtype = _dtype(spec, device, torch)
         folder = str(spec.files["config"].parent)
-        aligner = spec.options.get("aligner")
+        aligner = aligner_of(spec)
         common: dict[str, Any] = {
-            "forced_aligner": aligner,
+            "forced_aligner": str(aligner) if aligner else None,
             "forced_aligner_kwargs": {"dtype": dtype, "device_map": device} if aligner else None,
             "max_inference_batch_size": -1,
             "max_new_tokens": self._most_tokens,
@@ -108,7 +117,9 @@ class QwenRecognizer:
                 self._model = Qwen3ASRModel.LLM(folder, dtype=str(dtype).removeprefix("torch."), **limits, **common)
             else:
                 self._model = Qwen3ASRModel.from_pretrained(folder, dtype=dtype, device_map=device, **common)
-                _check_weights(spec, self._model.model)
+                _check_weights(spec.files["config"].parent, self._model.model)
+            if aligner:
+                _check_weights(aligner, self._model.forced_aligner.model)
         except ModelError:
             raise
         except Exception as error:
@@ -116,6 +127,8 @@ class QwenRecognizer:
 
         self._infer = self._model._infer_asr  # noqa: SLF001 - see the top
         self._limits = record_limits(self._model.model) if vllm else None
+        named = self._model.forced_aligner.get_supported_languages() if aligner else None
+        self._aligned = frozenset(named or (QWEN3_LANGUAGES[code].lower() for code in ALIGNED_LANGUAGES))
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs; one that fails has its error in its place."""
@@ -143,16 +156,29 @@ class QwenRecognizer:
             raw = self._infer([context] * len(sounds), sounds, [language] * len(sounds))
             limits = [*map(self._is_full, raw)] if self._limits is None else [*self._limits]
             found = [read_answer(text, language) for text in raw]
-            tokens = self._align(sounds, found)
+            tokens = self._align_or_not(sounds, found)
         return [
             Hypothesis(text, timed if text else (), language=_CODES.get(name), limit=limit)
             for (name, text), timed, limit in zip(found, tokens, limits, strict=True)
         ]
 
+    def _align_or_not(self, sounds: Sequence[Samples], found: Sequence[tuple[str, str]]) -> list[tuple[Token, ...]]:
+        """As `_align`; a chunk at which the aligner fails keeps its text, without times."""
+        try:
+            return self._align(sounds, found)
+        except Exception as error:
+            if len(sounds) > 1 or is_out_of_memory(error):
+                raise  # in halves
+            return [()]
+
     def _align(self, sounds: Sequence[Samples], found: Sequence[tuple[str, str]]) -> list[tuple[Token, ...]]:
-        """The words of each chunk in time, seconds; none without an aligner."""
+        """The words of each chunk in time, seconds; none without an aligner, or in a language that it was not trained
+        for.
+        """
         tokens: list[tuple[Token, ...]] = [()] * len(sounds)
-        spoken = [index for index, (_, text) in enumerate(found) if text]
+        spoken = [
+            index for index, (name, text) in enumerate(found) if text and (not name or name.lower() in self._aligned)
+        ]
         if self._model.forced_aligner is None or not spoken:
             return tokens
         aligned = self._model.forced_aligner.align(
@@ -192,18 +218,18 @@ def _dtype(spec: ModelSpec, device: str, torch: Any) -> Any:
     return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[named]
 
 
-def _check_weights(spec: ModelSpec, module: Any) -> None:
+def _check_weights(folder: Path, module: Any) -> None:
     """Transformers gives tensors that the files lack random values."""
     from safetensors import safe_open
 
     held: set[str] = set()
-    for path in spec.files["model"].parent.glob("*.safetensors"):
+    for path in folder.glob("*.safetensors"):
         with safe_open(str(path), "pt") as file:
             held |= set(file.keys())
     wanted = set(module.state_dict())
     share = len(wanted & held) / max(1, len(wanted))
     if share < _LEAST_LOADED:
         raise ModelError(
-            f"{spec.files['model'].parent} holds only {share:.0%} of the weights that config.json describes.",
+            f"{folder} holds only {share:.0%} of the weights that config.json describes.",
             "A part is missing or belongs to another model: download the model again.",
         )
