@@ -12,14 +12,17 @@ from asrcli.backends.sherpa.model_types import WHISPER_LANGUAGES
 _WIDTH, _HEADS = 16, 2
 
 
-def build_random(folder: Path) -> None:
-    """Write a Whisper of one layer with the vocabulary of the multilingual models."""
+def build_random(folder: Path, *, positions: int | None = None) -> None:
+    """Write a Whisper of one layer with the vocabulary of the multilingual models; `positions`: each answer ends behind
+    so many positions of the decoder, its prompt included. By default none ever ends.
+    """
     from ctranslate2.specs import WhisperSpec
     from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = letters + [f"Ġw{number}" for number in range(50257 - len(letters))]
+    # CTranslate2 takes a vocabulary for one of many languages if it holds the empty token, as the published ones do.
+    words = [*letters, *(f"Ġw{number}" for number in range(50256 - len(letters))), ""]
     marks = ["endoftext", "startoftranscript", *WHISPER_LANGUAGES[:99], "translate", "transcribe", "startoflm"]
     marks += ["startofprev", "nospeech", "notimestamps", *(f"{step * 0.02:.2f}" for step in range(1501))]
     vocabulary = words + [f"<|{mark}|>" for mark in marks]
@@ -31,6 +34,8 @@ def build_random(folder: Path) -> None:
 
     spec = WhisperSpec(1, _HEADS, 1, _HEADS)
     _fill(spec, len(vocabulary), np.random.default_rng(5))
+    if positions is not None:
+        _end_at(spec.decoder, positions, end=len(words))
     spec.config.suppress_ids = []
     spec.config.suppress_ids_begin = []
     spec.config.lang_ids = list(range(50259, 50358))
@@ -38,6 +43,14 @@ def build_random(folder: Path) -> None:
     spec.register_vocabulary(vocabulary)
     spec.validate()
     spec.save(str(folder))
+
+
+def _end_at(decoder: Any, position: int, *, end: int) -> None:
+    """Give a dimension to the end: no token has it but the end's, and it is large from a position on."""
+    decoder.embeddings.weight[:, 0] = 0.0
+    decoder.embeddings.weight[end, 0] = 0.5
+    decoder.position_encodings.encodings[:, 0] = 0.0
+    decoder.position_encodings.encodings[position:, 0] = 1000.0
 
 
 def _fill(spec: Any, vocabulary: int, rng: np.random.Generator) -> None:

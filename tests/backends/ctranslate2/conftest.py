@@ -32,6 +32,15 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
 
 
 @pytest.fixture(scope="session")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
+    """The same with answers of eight tokens."""
+    pytest.importorskip("faster_whisper", reason="needs the extra whisper")
+    folder = tmp_path_factory.mktemp("brief")
+    build_random(folder, positions=11)
+    return _spec(folder)
+
+
+@pytest.fixture(scope="session")
 def clip(shared: Path) -> Callable[[str], Samples]:
     """`clip(name)`: a recording of the shared folder, at most 30 s."""
 
