@@ -17,6 +17,19 @@ import pytest
 
 from tests import tone
 
+if importlib.util.find_spec("hypothesis"):  # the environments of some suites lack it
+    from hypothesis import HealthCheck, settings
+
+    # The same examples in every run: a run that fails by chance says nothing of the change that it is about. Others are
+    # tried with `pytest -m hypothesis --hypothesis-profile explore`. No bound on time, as machines differ.
+    settings.register_profile(
+        "suite", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.register_profile(
+        "explore", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    )
+    settings.load_profile("suite")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

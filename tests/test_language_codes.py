@@ -6,7 +6,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrcli.errors import AsrcliError, LanguageNotSupportedError, ModelError, UsageError
@@ -97,7 +97,6 @@ def test_a_misspelt_name_gets_a_suggestion(text: str, meant: str) -> None:
         language_code(text)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_gives_a_code_that_stays_itself_or_an_error(text: str) -> None:
     try:

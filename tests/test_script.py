@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrcli.assemble.sentences import Ending, ending
@@ -108,13 +108,11 @@ def test_marks_are_in_one_class_only() -> None:
     assert not OPENERS & (SENTENCE_ENDS | CLAUSE_ENDS | CLOSERS)
 
 
-@settings(deadline=None)
 @given(st.characters())
 def test_a_cjk_character_is_spaceless(char: str) -> None:
     assert is_spaceless(char) or not is_cjk(char)
 
 
-@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_every_part_of_the_program_joins_two_sentences_alike(one: str, two: str) -> None:
     segments = (Segment(0, 0.0, 1.0, one, speaker="A"), Segment(1, 1.0, 2.0, two, speaker="A"))
@@ -128,7 +126,6 @@ def test_every_part_of_the_program_joins_two_sentences_alike(one: str, two: str)
     assert FORMATS["md"].render(transcript, options).replace("\\", "").splitlines()[-1] == expected
 
 
-@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_the_words_of_two_chunks_of_a_sentence_are_joined_alike(one: str, two: str) -> None:
     one = one.rstrip("".join(SENTENCE_ENDS | CLOSERS))

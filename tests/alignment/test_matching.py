@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrcli.alignment import matching
@@ -24,7 +24,6 @@ def distance_of(one: list[str], other: list[str]) -> int:
     return row[-1]
 
 
-@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_pairs_ascend_and_belong_to_a_shortest_edit(one: list[str], other: list[str]) -> None:
     pairs = match(one, other)
@@ -36,13 +35,11 @@ def test_pairs_ascend_and_belong_to_a_shortest_edit(one: list[str], other: list[
     assert max(len(one), len(other)) - distance <= len(pairs)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_equal_texts_match_entirely(text: list[str]) -> None:
     assert match(text, text) == [(number, number) for number in range(len(text))]
 
 
-@settings(deadline=None)
 @given(TEXTS, st.data())
 def test_a_part_of_a_text_is_found_in_one_piece(text: list[str], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

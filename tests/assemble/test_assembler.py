@@ -371,7 +371,7 @@ texts = st.lists(
 ).map(" ".join)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(spans=spans_drawn, text=texts, loud=st.booleans(), timed=st.booleans(), data=st.data())
 def test_times_are_in_order_and_within_the_speech(
     spans: list[tuple[float, float]], text: str, loud: bool, timed: bool, data: st.DataObject

@@ -102,7 +102,7 @@ fragments = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.one_of(st.lists(fragments).map("".join), st.text()))
 def test_nothing_is_lost_or_moved(text: str) -> None:
     found = split_words(text)
@@ -113,7 +113,7 @@ def test_nothing_is_lost_or_moved(text: str) -> None:
         assert not any(char.isalnum() for char in text)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(fragments).map("".join))
 def test_splitting_again_changes_nothing(text: str) -> None:
     once = joined(text)

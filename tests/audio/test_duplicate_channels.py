@@ -47,7 +47,7 @@ def test_a_difference_of_three_steps_is_one() -> None:
     assert deduper.duplicates() == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     parting=st.lists(st.integers(0, 500), min_size=1, max_size=3),
     size=st.integers(1, 200),

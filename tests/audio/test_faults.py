@@ -633,7 +633,7 @@ def test_raw_samples_that_end_in_mid_sample(put: Callable[..., Path], decode: Ca
     fails(decode, put("b.raw", b""), EmptyInputError, "0 bytes", raw=RawFormat())
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 60), value=st.binary(min_size=1, max_size=4), length=st.integers(0, 3000))
 def test_no_header_breaks_the_house(at: int, value: bytes, length: int, put: Callable[..., Path]) -> None:
     """Whatever is in a WAV header, blocks come or one of our errors."""

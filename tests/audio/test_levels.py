@@ -85,7 +85,7 @@ def stereo(kinds: list[tuple[str, int]]) -> np.ndarray:
     return np.concatenate(made)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     kinds=pieces,
     cuts=st.lists(st.integers(0, 60_000), max_size=12),

@@ -61,7 +61,7 @@ def test_speech_band_is_flat(rate: int) -> None:
         assert np.sqrt(2 * np.mean(out.astype(float) ** 2)) == pytest.approx(1, abs=2e-3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     rate=st.sampled_from(RATES) | st.integers(1000, 384_000),
     length=st.integers(0, 6000),

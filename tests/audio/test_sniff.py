@@ -42,7 +42,7 @@ def reader(data: bytes) -> Callable[..., bytes]:
     return read
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(HEADS)
 def test_no_bytes_confuse_it(head: bytes) -> None:
     assert decoder_for(head) in {"sound", "ffmpeg"}

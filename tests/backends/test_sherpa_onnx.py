@@ -134,7 +134,7 @@ def test_times_of_a_padded_chunk_stay_inside_it(spec: Callable[..., ModelSpec]) 
     assert all(0 <= token.start <= token.end <= 0.25 for token in heard.tokens)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 60 * 16000), min_size=1, max_size=12))
 def test_batches_take_each_job_once_and_are_mostly_sound(lengths: list[int]) -> None:
     batches = list(split_batches(range(len(lengths)), lengths))

@@ -79,7 +79,7 @@ def test_byte_tokens_are_joined_to_characters() -> None:
     assert heard.tokens[1].logprob == pytest.approx(-0.3)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=4), min_size=1), st.data())
 def test_byte_level_pieces_spell_their_text_again(words: list[str], data: st.DataObject) -> None:
     spelled = "".join("▁" + "".join(LETTER_OF[byte] for byte in word.encode()) for word in words)

@@ -195,4 +195,4 @@ def test_every_input_of_every_batch_has_its_result_or_a_reason(
         pass
 
     Here.folders, Here.program, Here.forked = tmp_path_factory, program, staticmethod(forked)
-    run_state_machine_as_test(Here, settings=settings(deadline=None, max_examples=60, stateful_step_count=25))
+    run_state_machine_as_test(Here, settings=settings(max_examples=60, stateful_step_count=25))

@@ -87,7 +87,7 @@ _LINES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(_LINES)
 def test_a_line_is_checked_at_once_as_it_is_when_it_is_used(line: dict[str, Any]) -> None:
     errors = []
@@ -104,7 +104,7 @@ _TEXTS = st.text('a/"\\ é\n\udc80{},:0', max_size=8)
 _NUMBERS = st.integers(-(10**20), 10**20)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(_TEXTS, _NUMBERS, st.floats(0, 1e9, allow_nan=False), st.lists(_TEXTS, min_size=1, max_size=3))
 def test_a_usual_line_is_read_like_any_other(text: str, number: int, duration: float, names: list[str]) -> None:
     stamp = dict.fromkeys(("size", "mtime_ns", "ctime_ns", "inode"), number)
@@ -151,7 +151,7 @@ def test_a_journal_that_is_cut_while_it_is_in_use(tmp_path: Path, journal: Journ
 names = st.binary(min_size=1, max_size=20).filter(lambda name: not {0, 47} & set(name) and name not in {b".", b".."})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(names, unique=True, min_size=1, max_size=5))
 def test_every_name_a_file_may_have_survives(tmp_path_factory: pytest.TempPathFactory, names: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("names")

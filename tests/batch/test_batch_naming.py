@@ -63,7 +63,7 @@ def names_of(
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(paths, unique=True, max_size=12), st.sampled_from([None, Path("/out"), Path("/r")]))
 def test_no_two_outputs_are_one_file_and_none_is_an_input(paths: list[Path], target: Path | None) -> None:
     outputs = [path for files in names_of(paths, target=target) for path in files.values()]
@@ -72,7 +72,7 @@ def test_no_two_outputs_are_one_file_and_none_is_an_input(paths: list[Path], tar
     assert not set(keys) & {collision_key(path) for path in paths}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(paths, unique=True, max_size=12), st.lists(paths, max_size=4), st.sampled_from([None, Path("/out")]))
 def test_comparing_only_what_may_collide_gives_the_names_of_comparing_all(
     paths: list[Path], neighbours: list[Path], target: Path | None
@@ -84,14 +84,14 @@ def test_comparing_only_what_may_collide_gives_the_names_of_comparing_all(
         assert some == names_of(paths, target=target, neighbours=neighbours)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(paths, unique=True, min_size=1, max_size=10), st.randoms(use_true_random=False))
 def test_names_do_not_depend_on_the_order_of_the_inputs(paths: list[Path], randomness: Any) -> None:
     shuffled = randomness.sample(paths, len(paths))
     assert dict(zip(paths, names_of(paths), strict=True)) == dict(zip(shuffled, names_of(shuffled), strict=True))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(paths, unique=True, min_size=2, max_size=10), st.data())
 def test_names_do_not_depend_on_which_of_the_recordings_in_a_folder_are_inputs(
     paths: list[Path], data: st.DataObject
@@ -103,7 +103,7 @@ def test_names_do_not_depend_on_which_of_the_recordings_in_a_folder_are_inputs(
     assert names_of(chosen, neighbours=rest) == [together[path] for path in chosen]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(min_size=1, max_size=300).filter(lambda text: "/" not in text and "\0" not in text))
 def test_a_name_always_fits_the_file_system(stem: str) -> None:
     try:

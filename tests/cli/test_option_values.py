@@ -176,7 +176,7 @@ def test_invalid_times(text: str) -> None:
         readers.time(text)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(0, 10**6))
 def test_a_time_reads_the_same_in_both_forms(seconds: int) -> None:
     clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -39,7 +39,7 @@ def published(
         return measure(annotation(reference), annotation(hypothesis))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(turns, turns, st.sampled_from([0.0, 0.25]))
 def test_agrees_with_pyannote_metrics(reference: list[Turn], hypothesis: list[Turn], collar: float) -> None:
     errors = score_turns(reference, hypothesis, collar=collar)

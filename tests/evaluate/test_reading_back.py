@@ -61,7 +61,7 @@ def read_back(name: str, transcript: Transcript, options: CueOptions) -> Hypothe
         return read_hypothesis(path, options)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     source=spoken(),
     options=st.sampled_from(
@@ -86,7 +86,7 @@ def test_every_text_format_but_those_for_other_tools_is_read() -> None:
     assert set(TEXT_FORMATS) == {"json", "whisper-json", "jsonl", "srt", "vtt", "txt", "tsv", "csv"}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 99999), st.integers(1, 9999), NAMES.filter(bool)), max_size=8))
 def test_turns_are_read_back_to_the_millisecond(rows: list[tuple[int, int, str]]) -> None:
     turns = tuple(Turn(start / 1000, (start + length) / 1000, name) for start, length, name in sorted(rows))

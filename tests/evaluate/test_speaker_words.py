@@ -56,7 +56,7 @@ def every_pairing(reference: dict[str, str], hypothesis: dict[str, str]) -> int:
     return min(sum(map(errors, rows, order)) for order in permutations(columns))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(texts, texts)
 def test_cpwer_is_the_best_of_all_pairings(reference: dict[str, str], hypothesis: dict[str, str]) -> None:
     found = score_speakers(reference, hypothesis, normalise=False)
@@ -64,7 +64,7 @@ def test_cpwer_is_the_best_of_all_pairings(reference: dict[str, str], hypothesis
     assert found.wrong == every_pairing(reference, hypothesis)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(texts, texts)
 def test_cpwer_agrees_with_meeteval(reference: dict[str, str], hypothesis: dict[str, str]) -> None:
     meeteval = pytest.importorskip("meeteval", reason="see .ci/suites/meeteval.sh")

@@ -84,7 +84,7 @@ def test_empty_texts() -> None:
     assert score_text("two words", "").errors == TextErrors(deletions=2)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from(["a", "b", "c"]), max_size=8).map(" ".join),
     st.lists(st.sampled_from(["a", "b", "c"]), max_size=8).map(" ".join),
@@ -177,7 +177,7 @@ SCRIPTS = st.sampled_from(["aeé", "नमस्ते", "กิขา้", "م�
 PHRASES = st.lists(SCRIPTS.flatmap(lambda letters: st.text(letters, min_size=1, max_size=4)), max_size=8).map(" ".join)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(PHRASES, PHRASES, st.sampled_from(["word", "char"]))
 def test_figures_are_those_of_jiwer_on_the_same_tokens(
     reference: str, hypothesis: str, unit: Literal["word", "char"]
@@ -197,7 +197,7 @@ def test_figures_are_those_of_jiwer_on_the_same_tokens(
     assert score.errors.rate == pytest.approx(expected.cer if unit == "char" else expected.wer)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), st.booleans())
 def test_normalisation_is_stable_and_loses_no_letter(text: str, vowel_marks: bool) -> None:
     clean = normalizer(None, vowel_marks=vowel_marks)

@@ -66,7 +66,7 @@ def test_headings_times_and_uncertain_words() -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(source=transcripts())
 def test_every_word_of_any_transcript_is_in_the_document(source: Transcript) -> None:
     document = docx.Document(io.BytesIO(written(source)))

@@ -45,7 +45,7 @@ LIT = CueOptions(highlight_words=True)
 
 def some(**options: Any) -> Callable[..., Any]:
     def decorate(test: Callable[..., None]) -> Callable[..., Any]:
-        return settings(deadline=None, max_examples=25)(given(source=transcripts(), **options)(test))
+        return settings(max_examples=25)(given(source=transcripts(), **options)(test))
 
     return decorate
 

@@ -181,7 +181,7 @@ def test_truncated_archive(tmp_path: Path, make_tar: Callable[..., bytes], mode:
         unpack(tmp_path, data[: int(len(data) * part)], "a.tar")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.lists(st.sampled_from(["..", ".", "a", "b", "", "C:", "\\", "…", "~"]), min_size=1, max_size=6).map(

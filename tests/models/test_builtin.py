@@ -26,7 +26,7 @@ def record(token: bytes) -> bytes:
     return length + token
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.binary(min_size=1, max_size=300), max_size=30))
 def test_token_table_round_trip(tokens: list[bytes]) -> None:
     tokens = [b"<unk>", *tokens]

@@ -154,7 +154,7 @@ speaker_turns = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(sentences, speaker_turns)
 def test_no_word_is_lost_and_every_word_has_its_segment_s_speaker(
     spoken: list[tuple[str, float]], turns: list[Turn]

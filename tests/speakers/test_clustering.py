@@ -190,7 +190,7 @@ def test_two_voices_at_once_are_no_third(wanted: ClusterLimits) -> None:
     assert sorted(named(voices, np.vstack([centres, guest]))) == [0, 1, 2, 3]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     seed=st.integers(0, 10_000),
     common=st.floats(-0.6, 3.0),

@@ -123,7 +123,7 @@ def test_a_pipe_is_a_recording_until_its_first_segments_are_settled(
     assert warning == f"speakers: {span}: Their sound is not held any more: recognition is too far behind."
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 30)), min_size=1, max_size=60), st.integers(0, 9))
 def test_labels_of_a_long_stream_stay_and_memory_is_bounded(spoken: list[tuple[int, int]], seed: int) -> None:
     random = np.random.default_rng(seed)

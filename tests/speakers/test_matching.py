@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from asrcli.speakers.matching import best_pairs
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     arrays.arrays(
         np.float64, arrays.array_shapes(min_dims=2, max_dims=2, max_side=5), elements=st.floats(-10, 10, width=16)

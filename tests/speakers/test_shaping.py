@@ -46,7 +46,7 @@ def test_what_is_joined_keeps_text_words_and_confidence() -> None:
     assert (one.emotion, one.event) == (None, "speech")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 50), st.sampled_from("ab")), max_size=20))
 def test_merged_segments_hold_to_the_rules(shape: list[tuple[int, int, str]]) -> None:
     parts, at = [], 0.0

@@ -47,7 +47,7 @@ def test_overlap_of_real_turns_is_kept() -> None:
     assert absorb_spurious_turns(both) == both
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(turns)
 def test_absorbing_invents_no_speaker_and_loses_no_long_turn(given_turns: list[Turn]) -> None:
     found = absorb_spurious_turns(given_turns)
@@ -56,7 +56,7 @@ def test_absorbing_invents_no_speaker_and_loses_no_long_turn(given_turns: list[T
         assert any(turn.speaker == long.speaker and turn.start <= long.start and long.end <= turn.end for turn in found)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(turns)
 def test_merged_turns_of_a_speaker_stand_apart(given_turns: list[Turn]) -> None:
     merged = merge_touching(given_turns, gap=0.5)

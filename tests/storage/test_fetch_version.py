@@ -121,7 +121,7 @@ _DATES = st.builds("Mon, {} Jan {} {}:00:{} {}".format, _NUMBERS, _NUMBERS, _NUM
 _TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.fixed_dictionaries({}, optional={"etag": _TEXTS, "last-modified": _DATES | _TEXTS, "date": _DATES | _TEXTS}))
 def test_any_headers_are_read(site: Any, headers: dict[str, str]) -> None:
     assert version(site, headers) == version(site, headers)

@@ -54,7 +54,7 @@ def texts(cues: list[Cue]) -> list[str]:
     return [cue.text for cue in cues]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(source=transcripts(), options=OPTIONS, labelled=st.booleans())
 def test_cues_neither_overlap_nor_leave_the_recording(source: Transcript, options: CueOptions, labelled: bool) -> None:
     cues = shape(source, options, labelled=labelled)
@@ -67,7 +67,7 @@ def test_cues_neither_overlap_nor_leave_the_recording(source: Transcript, option
         assert all(cue.start <= time <= cue.end for time in times)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(source=transcripts(), options=OPTIONS)
 def test_every_word_of_a_voice_is_shown_once_and_in_order(source: Transcript, options: CueOptions) -> None:
     source = replace(source, segments=tuple(replace(segment, channel=None) for segment in source.segments))
@@ -82,7 +82,7 @@ def test_every_word_of_a_voice_is_shown_once_and_in_order(source: Transcript, op
     assert {key: "".join(text.split()) for key, text in shown.items()} == squeezed
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(source=transcripts(), options=OPTIONS, labelled=st.booleans(), every=st.booleans())
 def test_lines_hold_to_their_measure(source: Transcript, options: CueOptions, labelled: bool, every: bool) -> None:
     options = replace(options, label_every_cue=every)
@@ -103,7 +103,7 @@ def test_lines_hold_to_their_measure(source: Transcript, options: CueOptions, la
             assert width(("- " if cue.dialogue else "") + name + line.text) <= room
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(source=transcripts(max_segments=2), options=OPTIONS)
 def test_no_other_division_costs_less(source: Transcript, options: CueOptions) -> None:
     timing = Timing.of(options, int(source.duration * 1000))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from asrcli.vad.types import SampleBuffer
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(sizes=st.lists(st.integers(0, 50), max_size=20), data=st.data())
 def test_reads_what_was_written(sizes: list[int], data: st.DataObject) -> None:
     stream = np.arange(sum(sizes), dtype=np.float32)

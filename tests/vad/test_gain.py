@@ -101,7 +101,7 @@ def test_noise_is_neither_speech_nor_amplified(level: float) -> None:
 spans = st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 90_000)), min_size=1, max_size=5)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     spans=spans,
     gains=st.lists(st.floats(-90, 6), min_size=5, max_size=5),

@@ -89,7 +89,7 @@ def unroll(runs: list[tuple[float, int]]) -> list[float]:
     return [level for level, count in runs for _ in range(count)]
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(runs=stretches, options=options_drawn, window=st.sampled_from([2.0, 3.5, 8.0, 30.0]), tail=st.integers(0, 511))
 def test_all_speech_comes_out_once_and_no_chunk_is_too_long(
     runs: list[tuple[float, int]], options: VadOptions, window: float, tail: int
@@ -124,7 +124,7 @@ def test_all_speech_comes_out_once_and_no_chunk_is_too_long(
         assert np.all(near[taken[:windows] == 1])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     runs=stretches,
     options=options_drawn,
@@ -143,7 +143,7 @@ def test_the_size_of_blocks_changes_nothing(
     assert [(c.start, c.regions) for c in at_once] == [(c.start, c.regions) for c in in_blocks]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(runs=stretches, max_gap=st.sampled_from([0.5, 1.0, 3.0]))
 def test_no_chunk_holds_a_silence_longer_than_max_gap(runs: list[tuple[float, int]], max_gap: float) -> None:
     options = VadOptions(max_gap=max_gap, pad_before=0.0, pad_after=0.0)
@@ -152,7 +152,7 @@ def test_no_chunk_holds_a_silence_longer_than_max_gap(runs: list[tuple[float, in
         assert max(gaps, default=0) <= max_gap * SAMPLE_RATE
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(runs=stretches, tail=st.integers(0, 511), window=st.sampled_from([2.0, 5.0, 30.0]))
 def test_without_vad_the_chunks_are_the_whole_stream(runs: list[tuple[float, int]], tail: int, window: float) -> None:
     samples = stream(unroll(runs), tail)
@@ -514,7 +514,7 @@ def test_speech_that_just_fits_is_one_chunk() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     runs=st.lists(st.tuples(st.sampled_from([0.0, 0.9]), st.integers(4, 200)), min_size=1, max_size=12),
     delays=st.lists(st.integers(-1, 40), min_size=1, max_size=8),

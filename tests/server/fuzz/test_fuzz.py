@@ -55,12 +55,9 @@ EXPECTED = {501, 503}
 def fuzz(cases: float) -> settings:
     return settings(
         max_examples=max(1, round(CASES * cases / BATCH)),
-        deadline=None,
         verbosity=Verbosity.quiet,
         print_blob=False,
         phases=[Phase.generate],  # a case names itself; shrinking would repeat timeouts
-        database=None,
-        derandomize="FUZZ_CASES" not in os.environ,
         suppress_health_check=list(HealthCheck),
     )
 

@@ -45,7 +45,7 @@ def test_a_final_text_without_partial_results_is_all_rest() -> None:
     assert StablePrefix().rest("Good morning.") == "Good morning."
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(TEXTS)
 def test_nothing_final_is_taken_back(texts: list[str]) -> None:
     prefix, before = StablePrefix(), ""
