@@ -87,6 +87,7 @@ class Executor:
         self._on_growing = on_growing
         self._stop = StopSignal()
         self._interrupted: ExitCode | None = None
+        self._ending_reported = False
         #: indices of the unfinished inputs that are streams which can be ended; None before `run`
         self._streams: set[int] | None = None
         self._deadline: float | None = None
@@ -110,6 +111,11 @@ class Executor:
         elif self._streams is not None:
             self._stop.end_streams()
         self._messages.put(_Wake())
+
+    @property
+    def reports_ending(self) -> bool:
+        """Whether streams are being ended, which is not reported yet."""
+        return self._stop.ending and not self._ending_reported
 
     @property
     def stopping(self) -> bool:
@@ -200,10 +206,9 @@ class Executor:
 
     def _until_end(self, running: int) -> Iterator[Event | Outcome | TextPart | GrowingText | _Arrived]:
         """Yield messages until every worker has ended, or has hung for too long after the request to stop."""
-        reported = False
         while running:
-            if self._stop.ending and not reported and not self._stop.requested():
-                reported = True
+            if self.reports_ending and not self._stop.requested():
+                self._ending_reported = True
                 yield Notice(_ENDING)
             try:
                 message = self._messages.get(timeout=self._grace_left() if self._stop.requested() else None)

@@ -142,12 +142,27 @@ def test_a_signal_ends_a_stream_that_goes_to_a_file(
     assert "best of times" in (asrcli.folder / "out" / "stdin.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_signal_that_is_sent_twice_is_one(start: Callable[..., subprocess.Popen[bytes]], pcm: bytes) -> None:
+    """`timeout` sends its signal to the program and to its group: the stream was dropped."""
+    process = start(*RAW, "--log-json")
+    wait_for_event(process, "file_started")
+    process.stdin.write(pcm)
+    process.stdin.flush()
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):  # both are delivered together
+        process.send_signal(number)
+    said = process.stderr.read().decode()
+    assert process.wait(60) == 0, said
+    assert "age of wisdom" in process.stdout.read().decode().lower()
+
+
 def test_a_second_signal_drops_the_stream(start: Callable[..., subprocess.Popen[bytes]], pcm: bytes) -> None:
     process = start(*RAW, "-f", "json", "--log-json")
     wait_for_event(process, "file_started")
     with Filled(process, pcm):
         process.send_signal(signal.SIGINT)
         wait_for_event(process, "notice")
+        time.sleep(0.15)  # what comes sooner is the same signal
         process.send_signal(signal.SIGINT)
         said = process.stderr.read().decode()
     assert process.wait(60) == ExitCode.INTERRUPTED
@@ -359,6 +374,8 @@ def test_a_stream_that_ends_well_or_is_dropped_leaves_no_hidden_file(
     process.stdin.flush()
     read_until(process.stderr, "age of wisdom")
     process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "recording ends here")
+    time.sleep(0.15)  # what comes sooner is the same signal
     process.send_signal(signal.SIGINT)
     process.wait(60)
     assert {path.name for path in asrcli.folder.iterdir()} <= {"talk.txt", "dropped.txt"}

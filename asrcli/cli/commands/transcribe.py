@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 #: queued inputs per engine thread: short ones fill its batches, those that are decoded and those that follow
 WAITING = 13
+#: Seconds in which signals are one: `timeout` sends its own twice, programs that start others pass on what the terminal
+#: has sent already. Until the first one is reported, no user means a second one.
+_TWICE, _UNREPORTED = 0.1, 2.0
 #: inputs that are looked at before the model is loaded
 _LOOK_AT = 1000
 
@@ -261,17 +265,26 @@ def interruptible(executor: Executor) -> Iterator[None]:
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         codes[hangup] = ExitCode.TERMINATED
     before = {number: signal.getsignal(number) for number in codes}
+    last: float | None = None
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def cancel(number: int, _frame: Any) -> None:
-        executor.cancel(codes[signal.Signals(number)])
+        nonlocal last
+        now = time.monotonic()
+        if last is not None and now - last < (_UNREPORTED if executor.reports_ending else _TWICE):
+            return
+        last = now
         if executor.stopping:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            restore()
+            signal.raise_signal(number)
+        executor.cancel(codes[signal.Signals(number)])
 
     for number in codes:
         signal.signal(number, cancel)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
