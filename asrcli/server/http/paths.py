@@ -25,6 +25,10 @@ _ALIASES = (
 )
 
 
+#: what proxies write before the path (RFC 9112, 3.2.2)
+_ORIGIN = re.compile(r"^https?://[^/]*", re.IGNORECASE)
+
+
 class PathAliases:
     """Middleware that removes trailing slashes, the prefix of a proxy and parameters without a value, and resolves
     aliases.
@@ -38,7 +42,7 @@ class PathAliases:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"}:
-            path = re.sub("/{2,}", "/", scope["path"])
+            path = re.sub("/{2,}", "/", "/" + _ORIGIN.sub("", scope["path"]))
             if f"{path}/".startswith(f"{self._prefix}/"):
                 path = path.removeprefix(self._prefix)
             path = path.rstrip("/") or "/"

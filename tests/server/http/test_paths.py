@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -54,6 +55,27 @@ def test_a_socket_at_an_unknown_path_gets_404_with_the_paths(server: Running) ->
     answer = refused.value.response
     assert answer.status_code == 404
     assert "/ws/v1/asr" in json.loads(answer.body)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("GET http://localhost/health", 200),
+        ("GET HTTP://localhost:8000/health/?a=b", 200),
+        ("GET https://localhost", 200),
+        ("OPTIONS *", 404),
+        ("CONNECT example.org:443", 404),
+        ("GET health", 200),
+        ("GET ?format=srt", 200),
+    ],
+)
+def test_targets_that_are_no_path(server: Running, caplog: pytest.LogCaptureFixture, line: str, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
+        raw.sendall(f"{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        with raw.makefile("rb") as answer:
+            head = answer.readline()
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert "unexpected error" not in caplog.text
 
 
 def test_no_redirects(client: httpx.Client) -> None:
