@@ -32,6 +32,8 @@ _FORM: dict[str, Any] = {
     "url": {"type": "string", "description": "Instead of a file, if the operator allows it."},
     "webhook": {"type": "string", "description": "Notified when the job is finished, with a signature."},
 } | {name: {"type": "string"} for name in NAMES}
+#: characters of an unknown field's name in a warning
+_MAX_SHOWN = 60
 
 
 def _runner(request: Request) -> JobRunner:
@@ -48,7 +50,8 @@ async def create(request: Request) -> Response:
     service: TranscriptionService = request.app.state.service
     async with Workspace(runner.store.recordings, service.settings.max_disk) as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
-        fields = {name: value for name, value in form.fields if name in NAMES}
+        given = [(name.replace("-", "_"), value) for name, value in form.fields]
+        fields = {name: value for name, value in given if name in NAMES}
         if sum(map(len, fields.values())) > MAX_JOB_FIELDS:
             raise TooLargeError(f"The options have more than {MAX_JOB_FIELDS >> 10} KiB.")
         asked = await asyncio.to_thread(read_job_request, fields)
@@ -72,9 +75,10 @@ async def create(request: Request) -> Response:
             webhook=webhook,
         )
     runner.accepted()
-    return await json_response(
-        _body(job, Progress()), 202, {"location": f"{service.settings.root_path}/v1/jobs/{job.id}"}
-    )
+    unknown = dict.fromkeys(name[:_MAX_SHOWN] for name, _ in given if name not in _FORM)
+    request.state.warnings = warnings = [f"ignored: jobs have no field {name!r}" for name in unknown]
+    body = _body(job, Progress()) | ({"warnings": warnings} if warnings else {})
+    return await json_response(body, 202, {"location": f"{service.settings.root_path}/v1/jobs/{job.id}"})
 
 
 @router.get("", summary="The jobs of this client, the newest first")

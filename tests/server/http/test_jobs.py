@@ -108,6 +108,19 @@ def test_invalid_fields_are_refused_at_once(
     assert answer.json()["error"]["param"] == param
 
 
+def test_fields_that_jobs_do_not_have_are_named(client: httpx.Client, cities: Path) -> None:
+    fields = {"max-line-width": "20", "diarise": "true", "a\nb": "1"}
+    with cities.open("rb") as file:
+        answer = client.post("/v1/jobs", files={"file": file}, data=fields)
+    assert answer.status_code == 202
+    assert answer.json()["warnings"] == [
+        "ignored: jobs have no field 'diarise'",
+        "ignored: jobs have no field 'a%0Ab'",
+    ]
+    assert "diarise" in answer.headers["x-asrcli-warnings"]
+    client.delete(answer.headers["location"])
+
+
 def test_a_recording_that_fails(client: httpx.Client, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp3"
     broken.write_bytes(b"no audio at all " * 500)
