@@ -114,6 +114,15 @@ _ALL = (
 FORMATS: Mapping[str, Format] = MappingProxyType({entry.name: entry for entry in _ALL})
 
 
+#: extensions of formats that have to be UTF-8 by their own rules
+_ALWAYS_UTF_8 = frozenset({"json", "jsonl", "vtt"})
+
+
+def encoding_of(extension: str, wanted: str) -> str:
+    """The encoding of files with a format's extension, where `wanted` is that of `--encoding`."""
+    return "utf-8" if extension in _ALWAYS_UTF_8 else wanted
+
+
 def format_of(path: str | PurePath) -> Format | None:
     """The format of a file name's extension, in any case; None if no format has it."""
     suffix = PurePath(path).suffix.lower()

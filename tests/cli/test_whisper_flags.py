@@ -111,6 +111,19 @@ def test_a_page_declares_its_encoding(asrcli: Program, recordings: Path) -> None
     assert '<meta charset="gb18030">' in (recordings / "one.html").read_bytes().decode("gb18030")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_json_and_webvtt_are_utf_8_by_their_own_rules(asrcli: Program, recordings: Path, encoding: str) -> None:
+    (recordings / "one.wav").rename(recordings / "录音.wav")
+    options = ["transcribe", "rec/录音.wav", "-q", "--encoding", encoding]
+    assert asrcli(*options, "-f", "json,jsonl,vtt,srt").returncode == 0
+    assert json.loads((recordings / "录音.json").read_bytes())["source"] == "rec/录音.wav"
+    assert json.loads((recordings / "录音.jsonl").read_bytes())["source"] == "rec/录音.wav"
+    assert (recordings / "录音.vtt").read_bytes().startswith(b"WEBVTT\n")
+    assert (recordings / "录音.srt").read_bytes().decode(encoding).startswith("1\n")
+    shown = asrcli(*options, "-f", "jsonl", "-o", "-", "--overwrite").stdout
+    assert json.loads(shown)["source"] == "rec/录音.wav"
+
+
 @pytest.mark.slow
 def test_other_encodings_are_made_again_and_equal_ones_are_not(asrcli: Program, speech: Path) -> None:
     assert "1 of 1 file done" in asrcli("transcribe", speech, "-d", "out").stderr

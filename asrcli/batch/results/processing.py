@@ -13,6 +13,7 @@ from asrcli.batch.progress_listener import ProgressListener
 from asrcli.batch.recording import Item, Recording, check_unchanged, hash_file, stamp_of
 from asrcli.batch.results import ItemResult, LocalResult, ResultFacts
 from asrcli.errors import InputChangedError
+from asrcli.formats import encoding_of
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
 from asrcli.storage.places import is_stored
@@ -99,7 +100,7 @@ def rendered(
     files = {suffix: work.render(item, transcript, suffix) for suffix in formats}
     # File names with bytes that are no UTF-8 may have found their way into the text.
     contents = {
-        suffix: data if isinstance(data, bytes) else data.encode(work.encoding, "replace")
+        suffix: data if isinstance(data, bytes) else data.encode(encoding_of(suffix, work.encoding), "replace")
         for suffix, data in files.items()
     }
     return LocalResult(ResultFacts.of(transcript, text), contents)

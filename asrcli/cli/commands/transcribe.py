@@ -17,6 +17,7 @@ import typer
 from asrcli.cli.framework.command import examples, rewrites_arguments, takes
 from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.errors import DiskFullError, ExitCode, machine_error
+from asrcli.formats import encoding_of
 
 if TYPE_CHECKING:
     from asrcli.backends.process.engine_process import PrestartedEngine
@@ -226,7 +227,8 @@ class _Stdout:
         self._request = request
         self._plan = plan
         self._apart = request.formats[0].name == "txt"
-        self._encoder = codecs.getincrementalencoder(request.encoding)("replace")
+        self._encoding = encoding_of(request.formats[0].extension, request.encoding)
+        self._encoder = codecs.getincrementalencoder(self._encoding)("replace")
         self._last: int | None = None
 
     def __call__(self, index: int, text: str | bytes) -> None:
@@ -249,7 +251,7 @@ class _Stdout:
         if text:
             self._last = index
         text = self._request.text(text)
-        if self._request.encoding == "utf-8":
+        if self._encoding == "utf-8":
             sys.stdout.write(text)
         elif text:  # one byte order mark for all results
             sys.stdout.buffer.write(self._encoder.encode(text))
