@@ -23,9 +23,9 @@ _FORMATS_INTRODUCTION = """\
 Made by `python -m tools.generate` from the registry of formats (`asrcli/formats/__init__.py`).
 
 Files are UTF-8 without a byte order mark (`--encoding` changes that, but JSON and WebVTT are always UTF-8).
-Lines end with LF (`--newline`; csv always CRLF, RFC 4180). Times are rounded, not cut off. An empty transcript gives a valid empty file. csv never alters text: a
-spreadsheet takes a text that begins with `=` for a formula unless it imports the column as text.
-[Subtitles](subtitles.md) describes how cues are divided.
+Lines end with LF (`--newline`; csv always CRLF, RFC 4180). Times are rounded, not cut off. An empty transcript gives a
+valid empty file. csv never alters text: a spreadsheet takes a text that begins with `=` for a formula unless it imports
+the column as text. [Subtitles](subtitles.md) describes how cues are divided.
 
 """
 _WHISPER_INTRODUCTION = """\

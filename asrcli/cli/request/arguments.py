@@ -115,9 +115,9 @@ class OutputArguments:
         "{stem}, {suffix}, {language}, {model}, {date}.", metavar="TEMPLATE", read=_read_template,
     )  # fmt: skip
     encoding: Literal["utf-8", "utf-8-sig", "utf-16", "gb18030"] = _output(
-        "utf-8",
-        "Encoding of the outputs; utf-8-sig and utf-16 begin with a byte order mark. JSON and WebVTT stay UTF-8.",
-    )
+        "utf-8", "Encoding of the outputs; utf-8-sig and utf-16 begin with a byte order mark. JSON and WebVTT are "
+        "always UTF-8.",
+    )  # fmt: skip
     embed_audio: bool = _output(
         False, "Put the sound (MP3, about 27 MB an hour) into the pages of --format html, which can then be sent alone."
     )
