@@ -114,4 +114,5 @@ def align(
     from asrcli.alignment.placing import align_lines
 
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return align_lines(transcribe(path, model=model, options=options, model_dir=model_dir, jobs=jobs), lines)
+    recognised = transcribe(path, model=model, options=options, model_dir=model_dir, jobs=jobs)
+    return align_lines(recognised, lines, options.audio.start if options else 0.0)

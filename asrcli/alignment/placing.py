@@ -29,10 +29,11 @@ class _Placed:
     speaker: str | None = None
 
 
-def align_lines(recognised: Transcript, lines: Sequence[str]) -> Transcript:
+def align_lines(recognised: Transcript, lines: Sequence[str], earliest: float = 0.0) -> Transcript:
     """The lines of a text as segments on the times of a transcript of the recording; `alignment` of each word is
     "matched" or "interpolated". Chinese, Japanese and the like are matched by character. Warnings: few words were
-    found; speech that is not in the text. Raises InputError: the text has no words, or none of them was recognised.
+    found; speech that is not in the text. `earliest`: where the part of the recording begins that was transcribed, in
+    seconds. Raises InputError: the text has no words, or none of them was recognised.
     """
     words = [split_words(line) for line in lines]
     given = [word for line in words for word in line]
@@ -42,7 +43,7 @@ def align_lines(recognised: Transcript, lines: Sequence[str]) -> Transcript:
     pairs = _matched(given, heard)
     if not pairs:
         raise InputError("None of the words of the text was recognised.", "Check the text, --language and --model.")
-    placed = list(_place(given, heard, pairs, recognised.duration))
+    placed = list(_place(given, heard, pairs, earliest, recognised.duration))
     found = sum(each.matched for each in placed)
     warnings = list(recognised.warnings)
     if found < _FEW * len(given):
@@ -69,10 +70,10 @@ def _matched(given: Sequence[UntimedWord], heard: Sequence[Word]) -> list[Pair]:
 
 
 def _place(
-    given: Sequence[UntimedWord], heard: Sequence[Word], pairs: Sequence[Pair], duration: float
+    given: Sequence[UntimedWord], heard: Sequence[Word], pairs: Sequence[Pair], earliest: float, duration: float
 ) -> Iterator[_Placed]:
     """Each given word with its times: those of its pair, and the words between by their length."""
-    latest = 0.0
+    latest = earliest
     for (before, start), (at, place) in pairwise([(-1, -1), *pairs, (len(given), len(heard))]):
         until = heard[place].start if place < len(heard) else duration
         between = given[before + 1 : at]

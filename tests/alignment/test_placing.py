@@ -54,6 +54,12 @@ def test_lines_keep_their_text_and_get_times() -> None:
     assert aligned.notes["alignment"] == {"matched": 4, "interpolated": 0}
 
 
+def test_no_word_is_placed_before_the_part_that_was_transcribed() -> None:
+    aligned = align_lines(heard(["good", "bye"], start=5.2), ["Hello, there!", "Good bye."], 5.0)
+    assert [segment.start for segment in aligned.segments] == [5.0, 5.2]
+    assert aligned.segments[0].end == 5.2
+
+
 def test_a_wrong_word_has_the_time_of_the_one_in_its_place() -> None:
     aligned = align_lines(heard(["a", "quick", "fox", "ran"]), ["a umbrella fox ran"])
     assert [word.start for word in words_of(aligned)] == [1.0, 1.5, 2.0, 2.5]

@@ -18,6 +18,7 @@ from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
     from asrcli.formats import Format
+    from asrcli.options import TranscribeOptions
     from asrcli.transcript import Transcript
 
 _CUE_FILES = {".srt": "srt", ".vtt": "vtt"}
@@ -67,7 +68,7 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     from asrcli.alignment.placing import align_lines
     from asrcli.api import check_recording
     from asrcli.cli.framework.console import check_stdout
-    from asrcli.options.values import cue_options
+    from asrcli.options.values import cue_options, transcribe_options
     from asrcli.storage.atomic import check_writable
     from asrcli.storage.places import output_place
     from asrcli.storage.text import read_text
@@ -86,8 +87,9 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     text = read_text(arguments.text, keep_line_ends=True)
     cue_file = _CUE_FILES.get(arguments.text.suffix.lower())
     lines = [cue.text for cue in read_cues(text)] if cue_file else [line.strip() for line in text.splitlines()]
-    recognised = _transcribe(ctx, arguments)
-    aligned = align_lines(recognised, lines if cue_file else [line for line in lines if line])
+    options = transcribe_options(arguments.values)
+    recognised = _transcribe(ctx, arguments, options)
+    aligned = align_lines(recognised, lines if cue_file else [line for line in lines if line], options.audio.start)
     for warning in aligned.warnings:
         ctx.obj.console.warning(f"{arguments.audio}: {warning}")
     if form.name == cue_file:
@@ -116,13 +118,12 @@ def _format(arguments: AlignArguments) -> Format:
     return named or FORMATS[_CUE_FILES.get(arguments.text.suffix.lower(), "srt")]
 
 
-def _transcribe(ctx: typer.Context, arguments: AlignArguments) -> Transcript:
+def _transcribe(ctx: typer.Context, arguments: AlignArguments, options: TranscribeOptions) -> Transcript:
     from asrcli.api import transcribe_file
     from asrcli.cli.request.model_choice import choose_models
-    from asrcli.options.values import transcribe_options
     from asrcli.runtime import Runtime
 
-    models = choose_models(ctx, arguments, transcribe_options(arguments.values))
+    models = choose_models(ctx, arguments, options)
     with Runtime(models, jobs=arguments.jobs) as runtime:
         return transcribe_file(runtime, str(arguments.audio))
 

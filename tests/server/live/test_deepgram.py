@@ -132,7 +132,7 @@ def test_messages_that_are_not_valid_are_errors(talk: Callable[..., Any], speech
         (f"{RAW}&replace=times:days", "invalid_request"),
         (f"{RAW}&profanity_filter=true", "invalid_request"),
         (f"{RAW}&language=tlh", "unsupported_language"),
-        (f"{RAW}&model=unknown", "model_not_found"),
+        (f"{RAW}&model=none", "model_not_found"),
         (f"{RAW}&keyterm={'x' * 300}", "invalid_request"),
     ],
 )
