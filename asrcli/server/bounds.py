@@ -14,6 +14,8 @@ MAX_REPLACEMENTS = 200
 MAX_NAME = 200
 #: bytes of the form fields of one request (up to four voice clips of 2.5 MB), and of all requests
 MAX_FIELDS, MAX_ALL_FIELDS = 16 << 20, 64 << 20
+#: bytes of the form fields of a request, and of a WebSocket message, that are received although others hold all memory
+ALWAYS_RECEIVED = 64 << 10
 #: bytes of one field, other than the clips of known speakers
 MAX_FIELD = 1 << 20
 #: parts of a form, fields of a URL-encoded one, and bytes of a part's header and of a form's Content-Type
@@ -69,6 +71,7 @@ def table() -> list[tuple[str, str]]:
     parts = f"{MAX_PARTS} with {_size(MAX_PART_HEADER)} of header; {MAX_URL_FIELDS} if URL-encoded"
     hotwords = f"{MAX_HOTWORDS} of {MAX_HOTWORD_LENGTH} characters, {_size(MAX_HOTWORDS_TEXT)} of text"
     first = f"{_size(MAX_FIRST_MESSAGE)} within {FIRST_MESSAGE_TIMEOUT:g} s"
+    messages = f"{_size(MAX_MESSAGES)}, and {_size(ALWAYS_RECEIVED)} of each; the oldest incomplete one is closed"
     pace = f"{_size(LEAST_SENT)} in {MESSAGE_TIMEOUT:g} s"
     wyoming = ", ".join(map(_size, (MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD)))
     return [
@@ -78,7 +81,7 @@ def table() -> list[tuple[str, str]]:
         ("a client that does not read; the connection is closed", f"{WRITE_TIMEOUT:g} s without {_size(LEAST_READ)}"),
         ("a form field, other than the clips of known speakers; 413", _size(MAX_FIELD)),
         ("form fields of a request; 413", _size(MAX_FIELDS)),
-        ("form fields of all requests; 429", _size(MAX_ALL_FIELDS)),
+        ("form fields of all requests; 429", f"{_size(MAX_ALL_FIELDS)}, and {_size(ALWAYS_RECEIVED)} of each"),
         (f"the rest of a form with {_size(LEAST_SENT)} of fields; 408", pace),
         ("an upload while others find no place; 408", pace),
         ("the Content-Type of a form; 400 or the protocol's error", _size(MAX_PART_HEADER)),
@@ -96,7 +99,7 @@ def table() -> list[tuple[str, str]]:
         ("options of a job; 413", _size(MAX_JOB_FIELDS)),
         ("webhooks being notified; others wait", f"{MAX_NOTIFIED}; {MAX_NOTICES} in memory"),
         ("a WebSocket message; closed with 1009", _size(MAX_MESSAGE)),
-        ("all WebSocket messages being received or in work; closed with 1013", _size(MAX_MESSAGES)),
+        ("all WebSocket messages being received or in work; closed with 1013", messages),
         ("the rest of a WebSocket message; closed with 1008", pace),
         ("the first WebSocket message without a valid key; closed", first),
         ("a JSON message; the protocol's error", _size(MAX_TEXT_FRAME)),

@@ -153,6 +153,8 @@ class Connections:
     def __init__(self) -> None:
         self.addresses: Counter[str] = Counter()
         self.message_bytes = 0
+        #: bytes of the incomplete messages of connections, the oldest first
+        self.incomplete: dict[Any, int] = {}
         #: reverse proxies, which bring the connections of many clients
         self.proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 

@@ -11,6 +11,7 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from asrcli.server.bounds import (
+    ALWAYS_RECEIVED,
     LEAST_SENT,
     LINGER,
     MAX_FIRST_MESSAGE,
@@ -69,7 +70,7 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         self.conn.max_message_size = MAX_MESSAGE
 
     def data_received(self, data: bytes) -> None:
-        """Receive; too many incomplete messages in memory close the connection."""
+        """Receive; too many incomplete messages in memory close connections."""
         if self._lingering:
             return
         self._arrived += len(data)
@@ -77,9 +78,19 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         rest = self.conn.reader.buffer
         # An empty one has a byte, too: a message would seem to be incomplete.
         self._count((rest.__alloc__() if rest else 0) + sum(map(len, self.frames)))
-        if CONNECTIONS.message_bytes > MAX_MESSAGES - _COPIES and not self.close_sent:
-            self.conn.fail(CloseCode.TRY_AGAIN_LATER, "too many messages are being received")
-            self.handle_parser_exception()
+        if CONNECTIONS.message_bytes > MAX_MESSAGES - _COPIES:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Refuse the messages that have been incomplete for longest. Small ones, as of live audio, are received in any
+        case: else a client that sends large ones slowly could end the streams of all others.
+        """
+        for each, size in list(CONNECTIONS.incomplete.items()):
+            if size > ALWAYS_RECEIVED and each.loop is self.loop and not each.close_sent:
+                each.conn.fail(CloseCode.TRY_AGAIN_LATER, "too many messages are being received")
+                each.handle_parser_exception()
+            if CONNECTIONS.message_bytes <= MAX_MESSAGES - _COPIES:
+                return
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames[-1]) < _SMALL:  # as objects of their own, small fragments take many times their bytes
@@ -107,6 +118,7 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         if self.curr_msg_data_type == "text" and size > _LONGEST_TEXT:
             self.frames = [_start_of_text(self.frames)]
         self._arrived = LEAST_SENT
+        CONNECTIONS.incomplete.pop(self, None)  # the next one is younger
         if not self.close_sent:  # else it is dropped
             self._waiting.append(_MessageBytes(size))
         super().send_receive_event_to_app()
@@ -140,6 +152,10 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
     def _count(self, size: int) -> None:
         CONNECTIONS.message_bytes += size - self._message_bytes
         self._message_bytes = size
+        if size:
+            CONNECTIONS.incomplete[self] = size
+        else:
+            CONNECTIONS.incomplete.pop(self, None)
         if size and self._rest_timer is None:
             self._arrived = 0
             self._rest_timer = self.loop.call_later(MESSAGE_TIMEOUT, self._check_rest)

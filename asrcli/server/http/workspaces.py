@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from asrcli.errors import MachineError
-from asrcli.server.bounds import LEAST_SENT, MAX_ALL_FIELDS, MESSAGE_TIMEOUT
+from asrcli.server.bounds import ALWAYS_RECEIVED, LEAST_SENT, MAX_ALL_FIELDS, MESSAGE_TIMEOUT
 from asrcli.server.errors import BusyError, SlowClientError
 from asrcli.storage.atomic import disk_errors, private
 from asrcli.storage.locks import try_lock
@@ -124,8 +124,10 @@ class Workspace:
             self._since, self._arrived = time.monotonic(), 0
 
     def hold(self, size: int) -> None:
-        """Count bytes of form fields, until the request ends. Raises BusyError: all requests hold too many."""
-        if Workspace.fields_in_memory + size > MAX_ALL_FIELDS:
+        """Count bytes of form fields, until the request ends. Raises BusyError: all requests hold too many, and this
+        one more than every request may.
+        """
+        if Workspace.fields_in_memory + size > MAX_ALL_FIELDS and self._fields + size > ALWAYS_RECEIVED:
             raise BusyError("The server holds too many form fields.", "Try again later.", retry_after=5)
         Workspace.fields_in_memory += size
         self._fields += size

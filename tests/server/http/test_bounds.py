@@ -216,6 +216,43 @@ def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.Mon
 
 
 @pytest.mark.bound("all WebSocket messages being received or in work; closed with 1013")
+def test_an_old_incomplete_message_makes_room_for_others(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_websocket, "MAX_MESSAGES", 33 << 20)
+    before = uvicorn_protocols.CONNECTIONS.message_bytes
+    with _upgraded(server) as slow, connect(f"{server.ws}/", proxy=None) as other:
+        slow.sendall(b"\x82\xff" + (4 << 20).to_bytes(8, "big") + bytes(4) + bytes(800 << 10))
+        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes >= before + (800 << 10))
+        other.send('{"mode": "offline", "is_speaking": true}')
+        other.send(bytes(400 << 10))
+        assert slow.recv(100)[2:4] == (1013).to_bytes(2, "big")
+        other.send('{"is_speaking": false}')
+        assert "error" not in json.loads(other.recv(60))
+
+
+@pytest.mark.bound("all WebSocket messages being received or in work; closed with 1013")
+def test_small_messages_are_received_whatever_others_hold(server: Running) -> None:
+    held = uvicorn_websocket._MessageBytes(bounds.MAX_MESSAGES)  # in work
+    with connect(f"{server.ws}/", proxy=None) as line:
+        line.send('{"mode": "2pass", "is_speaking": true}')
+        line.send(bytes(32000))
+        line.send('{"is_speaking": false}')
+        assert "error" not in json.loads(line.recv(60))
+    del held
+
+
+@contextlib.contextmanager
+def _upgraded(server: Running) -> Iterator[socket.socket]:
+    """A connection that has become a WebSocket, whose frames the test writes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as line:
+        line.sendall(
+            b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+            b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert b"101" in line.recv(4096)
+        yield line
+
+
+@pytest.mark.bound("all WebSocket messages being received or in work; closed with 1013")
 @pytest.mark.slow
 def test_messages_in_work_count(server: Running) -> None:
     before, message = uvicorn_protocols.CONNECTIONS.message_bytes, bytes(4 << 20)
@@ -361,6 +398,15 @@ def test_form_fields_of_all_requests_are_bounded(
     wait_for(lambda: workspaces.Workspace.fields_in_memory == 0)
     assert transcribe(client, cities, prompt="x" * 400_000).status_code == 200
     wait_for(lambda: workspaces.Workspace.fields_in_memory == 0)
+
+
+@pytest.mark.bound("form fields of all requests; 429")
+def test_small_fields_are_received_whatever_others_hold(
+    client: httpx.Client, cities: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspaces, "MAX_ALL_FIELDS", 0)
+    assert transcribe(client, cities, prompt="x" * 1000).status_code == 200
+    assert transcribe(client, cities, prompt="x" * 100_000).status_code == 429
 
 
 @pytest.mark.bound("a form field, other than the clips of known speakers; 413")
