@@ -41,7 +41,7 @@ def shortfall(chunk: Chunk, hypothesis: Hypothesis) -> GapReason | None:
     said = said_seconds(hypothesis.text)
     if spoken and said > _MOST_COVERAGE * spoken + _MOST_EXCESS:
         return "limit"
-    if said and _unaccounted(chunk, hypothesis) > 1:
+    if said and _unaccounted(chunk, hypothesis, spoken) > 1:
         return "few words"
     if said >= LEAST_COVERAGE * spoken or spoken < (_LEAST_SPEECH_WITH_WORDS if said else _LEAST_SPEECH):
         return None
@@ -53,24 +53,29 @@ def shortfall(chunk: Chunk, hypothesis: Hypothesis) -> GapReason | None:
 
 def is_doubtful(chunk: Chunk, hypothesis: Hypothesis) -> bool:
     """Whether words that may be all should be compared with those of the chunk's parts."""
-    if hypothesis.text and _unaccounted(chunk, hypothesis) > _LIKELY_UNACCOUNTED:
-        return True
     spoken = spoken_seconds(chunk)
+    if hypothesis.text and _unaccounted(chunk, hypothesis, spoken) > _LIKELY_UNACCOUNTED:
+        return True
     if spoken < _LEAST_SPEECH_WITH_WORDS or (not hypothesis.text and hypothesis.event):
         return False
     return said_seconds(hypothesis.text) < _LIKELY_COVERAGE * spoken
 
 
-def _unaccounted(chunk: Chunk, hypothesis: Hypothesis) -> float:
-    """Speech outside of what the engine accounts for, as a part of the most that there may be."""
+def _unaccounted(chunk: Chunk, hypothesis: Hypothesis, spoken: float) -> float:
+    """Speech outside of what the engine accounts for, as a part of the most that there may be; `spoken`: all speech of
+    the chunk. 0 where that is so little that it does not matter.
+    """
+    most = _MOST_OUTSIDE if hypothesis.end is None else _MOST_BEHIND
+    if spoken <= _LIKELY_UNACCOUNTED * most:
+        return 0.0
     if hypothesis.end is not None:
-        return spoken_seconds(chunk, outside=[(0.0, hypothesis.end + _END_MARGIN)]) / _MOST_BEHIND
+        return spoken_seconds(chunk, outside=[(0.0, hypothesis.end + _END_MARGIN)]) / most
     if not hypothesis.timed:
         return 0.0
     starts = [token.start or 0.0 for token in hypothesis.tokens]
     ends = [token.end or start for token, start in zip(hypothesis.tokens, starts, strict=True)]
     spans = [(start - _MARGIN, end + _MARGIN) for start, end in zip(starts, ends, strict=True)]
-    return spoken_seconds(chunk, outside=spans) / _MOST_OUTSIDE
+    return spoken_seconds(chunk, outside=spans) / most
 
 
 def spoken_seconds(chunk: Chunk, *, outside: Sequence[tuple[float, float]] = ()) -> float:

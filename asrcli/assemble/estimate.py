@@ -13,6 +13,7 @@ to their length. Costs are squared deviations over their variance, as in a negat
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -72,6 +73,7 @@ def syllables(text: str) -> float:
     return ideographs + _SYLLABLES_PER_DIGIT * digits + _SYLLABLES_PER_CLUSTER * clusters + vowels
 
 
+@lru_cache(maxsize=8192)
 def _parts(text: str) -> tuple[int, int, int, int, int]:
     """Numbers of ideographs, digits, letters of scripts without spaces, other letters, and vowels among the latter."""
     lowered = text.lower()

@@ -53,7 +53,7 @@ def _length(chunk: Chunk) -> float:
 def _fill(spellings: Sequence[UntimedWord], placed: Sequence[TimedToken], length: float) -> list[tuple[float, float]]:
     """Places for the words that no token spoke for: between their neighbours, in proportion to their length."""
     times: list[tuple[float, float]] = []
-    known = [replace(timed, end=timed.start if timed.end is None else timed.end) for timed in placed]
+    known = [replace(timed, end=timed.start) if timed.end is None else timed for timed in placed]
     at = 0
     for missing, group in groupby(known, key=lambda timed: timed.start is None):
         members = list(group)

@@ -61,6 +61,11 @@ class _Splitter:
         if run in _DASHES and self._words and ending(self._words[-1].text, "") is Ending.SENTENCE:
             self._open(run, spaced=True)
             return
+        if run.isascii() and run.isalnum():  # as most words are: what the loop below does, in one step
+            self._letter(run[0], spaced=True)
+            self._word += run[1:]
+            self._end_word()
+            return
         spaced = True
         lead = True
         for index, char in enumerate(run):

@@ -31,7 +31,7 @@ def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
         status = os.fstat(descriptor)
         _check_kind(status)
         head = os.pread(descriptor, HEAD, 0)
-        check_content(head, reader_of(descriptor), raw=raw)
+        check_content(head, reader_of(descriptor, head), raw=raw)
     except OSError as error:
         os.close(descriptor)
         raise InputUnreadableError(f"The file cannot be read: {error.strerror}.", "Check the disk.") from None
@@ -41,12 +41,16 @@ def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
     return descriptor, status, head
 
 
-def reader_of(descriptor: int) -> Read:
+def reader_of(descriptor: int, head: bytes) -> Read:
     """Gives up to `size` bytes of a file from a position: (size, position). Nothing where the disk is bad, which the
-    decoder will meet again, or where a header's size is beyond all files.
+    decoder will meet again, or where a header's size is beyond all files. `head`: its first bytes, `HEAD` of them or
+    all, which are not read again.
     """
+    whole = len(head) < HEAD
 
     def read(size: int, position: int) -> bytes:
+        if min(size, position) >= 0 and (whole or position + size <= len(head)):
+            return head[position : position + size]
         try:
             return os.pread(descriptor, size, position)
         except (OSError, OverflowError):

@@ -73,7 +73,7 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
     by_ffmpeg = partial(probe_ffmpeg, source.path, options)
     try:
         reader = _in_process(
-            descriptor, head, options, scan_headers(reader_of(descriptor), status.st_size, thorough=False)
+            descriptor, head, options, scan_headers(reader_of(descriptor, head), status.st_size, thorough=False)
         )
     except AudioDecodeError as refused:
         return _otherwise(by_ffmpeg, refused)
@@ -104,7 +104,8 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     options = with_raw_form(path, options)
     descriptor, status, head = open_file(path, raw=bool(options.raw))
     watch = FileSnapshot(path, status)
-    seen = HeaderScan() if options.raw else scan_headers(reader_of(descriptor), status.st_size, thorough=True)
+    read = reader_of(descriptor, head)
+    seen = HeaderScan() if options.raw else scan_headers(read, status.st_size, thorough=True)
     if seen.divided and plain_wav(head, options):
         file = os.fdopen(descriptor, "rb")
         stream = _open_stream(file, options, live=False, untrusted=untrusted)

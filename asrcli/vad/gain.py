@@ -52,16 +52,29 @@ class GainNormalizer:
         windows = samples.reshape(-1, WINDOW)
         if not len(windows):
             return self._detector.probabilities(samples)
-        gains = []
-        for peak in np.maximum(windows.max(axis=1), -windows.min(axis=1)).tolist():
-            self._peak = max(peak, self._peak * _DECAY)
-            # The stream may start with speech: its first window is not taken for noise.
-            self._noise = peak / 10 if self._noise is None else min(max(peak, 1e-9), self._noise * _GROWTH)
-            gain = min(_TARGET / max(self._peak, 1e-9), _NOISE_TARGET / max(self._noise, 1e-9), _MOST)
-            gains.append(max(gain, 1.0))
-        if max(gains) > 1.0:
-            samples = (windows * np.array(gains, np.float32)[:, np.newaxis]).reshape(-1)
+        peaks = np.maximum(windows.max(axis=1), -windows.min(axis=1)).tolist()
+        followed = np.array(self._follow(peaks))
+        gains = (np.array([[_TARGET], [_NOISE_TARGET]]) / np.maximum(followed, 1e-9)).min(axis=0).clip(1.0, _MOST)
+        if gains.max() > 1.0:
+            samples = (windows * gains.astype(np.float32)[:, np.newaxis]).reshape(-1)
         return self._detector.probabilities(samples)
+
+    def _follow(self, peaks: Sequence[float]) -> tuple[list[float], list[float]]:
+        """The peak so far, and the lowest of the last seconds, at each window."""
+        highs, lows = [], []
+        high, low = self._peak, self._noise
+        for peak in peaks:
+            high = max(peak, high * _DECAY)
+            if low is None:  # the stream may start with speech: its first window is not taken for noise
+                low = peak / 10
+            else:
+                low *= _GROWTH
+                if low > peak:
+                    low = peak if peak > 1e-9 else min(low, 1e-9)
+            highs.append(high)
+            lows.append(low)
+        self._peak, self._noise = high, low
+        return highs, lows
 
 
 def level_speech(

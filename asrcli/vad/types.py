@@ -12,8 +12,8 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 LEVEL_HOP = SAMPLE_RATE // 100
 #: samples a probability of speech speaks for (32 ms), whatever the source
 WINDOW = 512
-#: windows that a detector is best given at a time: more gain nothing and cost memory
-BATCH = 32
+#: windows that a detector is best given at a time, two seconds: more gain nothing and cost memory
+BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)

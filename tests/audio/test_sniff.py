@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from asrcli.audio import MEDIA_SUFFIXES
 from asrcli.audio.containers import declared_size, mpeg, ogg
-from asrcli.audio.containers.sniff import decoder_for, index_at_end, not_audio, wav_header
+from asrcli.audio.containers.sniff import HEAD, decoder_for, index_at_end, not_audio, wav_header
+from asrcli.audio.files import open_file, reader_of
 
 MAGIC = [
     b"RIFF",
@@ -160,3 +162,19 @@ def test_suffixes_are_lower_case_with_a_dot() -> None:
         "avi",
     ]
     assert {f".{one}" for one in wanted} <= MEDIA_SUFFIXES
+
+
+@pytest.mark.parametrize("size", [1, 44, HEAD - 1, HEAD, HEAD + 1, 3 * HEAD])
+def test_what_is_read_of_a_file_does_not_depend_on_its_first_bytes_being_known(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    path.write_bytes(bytes(index * 7 % 251 for index in range(size)))
+    descriptor, _, head = open_file(path, raw=True)
+    try:
+        known, unknown = reader_of(descriptor, head), reader_of(descriptor, bytes(HEAD))
+        for position in (0, 1, size - 1, size, size + 1, HEAD - 4, HEAD, 2 * HEAD, -1, 1 << 62, 1 << 65):
+            for count in (0, 1, 4, HEAD, 2 * HEAD, -1):
+                within = min(count, position) >= 0 and position + count <= HEAD
+                wanted = path.read_bytes()[position : position + count] if within else unknown(count, position)
+                assert known(count, position) == wanted, (count, position)
+    finally:
+        os.close(descriptor)
