@@ -44,6 +44,11 @@ def check_device(spec: ModelSpec) -> None:
     _checks(spec).check_device(spec)
 
 
+def explain_failure(spec: ModelSpec) -> str:
+    """A hint: what may be wrong with a model at which the engine fails; "" where nothing is known."""
+    return _checks(spec).explain_failure(spec)
+
+
 def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
     """The part of `validate` that concerns one request; cheap enough for each."""
     row = model_type(spec)

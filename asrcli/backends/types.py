@@ -199,6 +199,10 @@ class Checks:
         del spec, request
         return row.limit
 
+    def explain_failure(self, spec: ModelSpec) -> str:  # noqa: ARG002 - of backends that can
+        """A hint: what may be wrong with a model at which the engine fails; "" where nothing is known."""
+        return ""
+
     def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
         """Codes that the engine accepts; empty: any."""
         del spec

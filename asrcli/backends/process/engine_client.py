@@ -16,6 +16,7 @@ from typing import Any
 from asrcli.audio.types import Samples
 from asrcli.backends.process.engine_job import EngineJob, fail
 from asrcli.backends.process.engine_process import EngineProcess, PrestartedEngine, buffer_size, prestart
+from asrcli.backends.process.model_failure import model_failure
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.process.synchronization import OrderedCondition
 from asrcli.errors import (
@@ -24,13 +25,11 @@ from asrcli.errors import (
     EngineCrashError,
     EngineError,
     MachineError,
-    ModelError,
     machine_error,
 )
 
 #: a model that has crashed the engine so often, without a single result, is not retried
 _MAX_CRASHES = 3
-_OTHER_MODEL = "Download it again (asrcli models verify NAME checks its files), or choose another with --model."
 
 
 class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
@@ -290,7 +289,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         dead.connection.close()
         hint = dead.exit_hint()
         problem = f"The engine could not load the model {ended}."
-        refusal = machine_error(RuntimeError(ended)) or ModelError(problem, hint or _OTHER_MODEL)
+        refusal = machine_error(RuntimeError(ended)) or model_failure(problem, hint, self._services, [*self._loading])
         with self._changed:
             if self._closed:
                 return
@@ -320,7 +319,8 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         self._crashes[name] += 1
         if self._crashes[name] < _MAX_CRASHES:
             return []
-        refused = ModelError(f"The model crashes the engine with every chunk {ended}.", hint or _OTHER_MODEL)
+        problem = f"The model crashes the engine with every chunk {ended}."
+        refused = model_failure(problem, hint, self._services, [name])
         loading = [self._loading.pop(name)] if name in self._loading else []
         return [(future, refused) for future in [*loading, *self._refuse([name], refused)]]
 

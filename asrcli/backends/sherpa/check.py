@@ -11,6 +11,7 @@ from pathlib import Path
 from asrcli.backends.checks import check_language, model_type
 from asrcli.backends.model_type import ANY, POSITIVE, ModelType, OptionCheck, one_of
 from asrcli.backends.sherpa.device import check_device
+from asrcli.backends.sherpa.exports import explanation
 from asrcli.backends.sherpa.hotwords import check_beam
 from asrcli.backends.sherpa.model_types import PATH_OPTIONS, TOKENIZER_FILES, SherpaType
 from asrcli.backends.sherpa.prompt import prompt_tokens
@@ -28,6 +29,13 @@ _COUNTED = {"nemo_transducer": 1, "canary": 0}
 
 #: part of a model's classes that must have a token; some exports have a few unused classes
 _SPOKEN = 0.9
+
+#: metadata of SenseVoice, but not of Fun-ASR-Nano's CTC branch; of Whisper for many languages
+_SENSE_VOICE = (
+    "with_itn", "without_itn", *(f"lang_{code}" for code in ("auto", "zh", "en", "ja", "ko", "yue")), "neg_mean",
+    "inv_stddev",
+)  # fmt: skip
+_MULTILINGUAL = ("all_language_tokens", "all_language_codes")
 
 #: the shortest window that hotwords and a prompt may leave of a model's context, seconds
 _SHORTEST_WINDOW = 2.0
@@ -79,6 +87,9 @@ class SherpaChecks(Checks):
             return row.limit
         window = context.window(context_size(spec), prompt_tokens(spec, request))
         return min(row.limit, max(window, _SHORTEST_WINDOW))
+
+    def explain_failure(self, spec: ModelSpec) -> str:
+        return explanation(spec.type, spec.files)
 
     def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
         """The codes that the engine would accept without ending its process or falling back on another."""
@@ -210,14 +221,21 @@ def _check_metadata(spec: ModelSpec, row: SherpaType) -> None:
     for key, path in spec.files.items():
         if path.suffix != ".onnx":
             continue
-        names = row.metadata.get(key, ())
         metadata = read_metadata(path)
+        names = (*row.metadata.get(key, ()), *_needed_if(spec.type, metadata))
         lacking = [name for name in names if not metadata.get(name)]
         if lacking:
             raise ModelError(
                 f"{path} lacks the metadata {_listed(lacking)} that sherpa-onnx reads from a {spec.type} model.",
                 "It was exported for another program or is of another type; take one of sherpa-onnx's own exports.",
             )
+
+
+def _needed_if(type_: str, metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Metadata that the engine needs only of some models of a type."""
+    if type_ == "sense_voice" and "Nano" not in metadata.get("comment", ""):
+        return _SENSE_VOICE
+    return _MULTILINGUAL if type_ == "whisper" and metadata.get("is_multilingual") == "1" else ()
 
 
 def _given(spec: ModelSpec, name: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asrcli.backends.sherpa.token_table import read_tokens
+from asrcli.errors import ModelError
 from asrcli.storage.onnx_file import Signature, TensorInfo, read_metadata, read_signature
 
 _REST = "..."
@@ -28,6 +29,18 @@ def differences(type_: str, files: Mapping[str, Path]) -> tuple[str, ...]:
     """
     found = [tuple(_differences(form, files)) for form in _table().get(type_, ())]
     return min(found, key=len, default=())
+
+
+def explanation(type_: str, files: Mapping[str, Path]) -> str:
+    """A hint for a model at which the engine fails: how it differs from the published exports; "" if it does not."""
+    try:
+        found = differences(type_, files)
+    except (ModelError, OSError):
+        return ""
+    if not found:
+        return ""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"It differs from the published exports of its type: {found[0]}{more}; see asrcli models verify."
 
 
 @cache

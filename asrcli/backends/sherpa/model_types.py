@@ -207,7 +207,7 @@ TYPES: dict[str, SherpaType] = {
         metadata={"model": ("vocab_size", "subsampling_factor")},
     ),
     "tdnn_ctc": _ctc("from_tdnn_ctc", *_FEATURES, *RULES, metadata={"model": ("vocab_size",)}),
-    "telespeech_ctc": _ctc("from_telespeech_ctc", *_FEATURES, *RULES),
+    "telespeech_ctc": _ctc("from_telespeech_ctc", *_FEATURES, *RULES, metadata={"model": ("model_type",)}),
     "dolphin_ctc": _ctc("from_dolphin_ctc", *_FEATURES, *RULES, metadata={"model": ("vocab_size", "mean", "invstd")}),
     # Blank is token 0 by definition, and raw samples are not batched.
     "omnilingual_asr_ctc": _ctc("from_omnilingual_asr_ctc", symbols=()),
@@ -222,6 +222,7 @@ TYPES: dict[str, SherpaType] = {
         token_rate=18.0,
         # 8 by default, which dense speech exceeds
         stream_options={"max_token_per_second": "18"},
+        speaks="decoder",
         metadata={"encoder": names("num_decoder_layers num_head head_dim sos eos max_len cmvn_mean cmvn_inv_stddev")},
     ),
     "whisper": SherpaType(
@@ -259,11 +260,13 @@ TYPES: dict[str, SherpaType] = {
         punctuated=True,
         files=("preprocessor", "encoder", "uncached_decoder", "cached_decoder", "tokens"),
         options=(*_COMMON, *RULES),
+        speaks="uncached_decoder",
         token_rate=6.0,
         padded=60.0,
     ),
     "moonshine_v2": SherpaType(
         factory="from_moonshine_v2",
+        speaks="decoder",
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES),
         punctuated=True,
@@ -289,6 +292,7 @@ TYPES: dict[str, SherpaType] = {
     ),
     "cohere_transcribe": SherpaType(
         factory="from_cohere_transcribe",
+        speaks="decoder",
         punctuated=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES, "language", "use_punct", "use_itn"),

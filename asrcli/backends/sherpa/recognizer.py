@@ -15,12 +15,13 @@ import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.checks import check_model, check_request, languages_of
+from asrcli.backends.checks import check_model, check_request, explain_failure, languages_of
 from asrcli.backends.process import engine_log
 from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.process.synchronization import LruCache, SharedLock
@@ -112,7 +113,13 @@ class SherpaRecognizer:
                 "It is cut short or belongs to another model: check `files:`, or download the model again.",
             )
         except ENGINE_ERRORS as error:
-            return EngineError(f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}")
+            return EngineError(
+                f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}", self._explanation
+            )
+
+    @cached_property
+    def _explanation(self) -> str:
+        return explain_failure(self._spec)
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -137,7 +144,8 @@ class SherpaRecognizer:
             return factory(**self._arguments(variant))
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             raise ModelError(
-                f"sherpa-onnx cannot load {self._spec.name}: {error}", f"Is it a model of type {self._spec.type}?"
+                f"sherpa-onnx cannot load {self._spec.name}: {error}",
+                self._explanation or f"Is it a model of type {self._spec.type}?",
             ) from error
 
     def _arguments(self, variant: _Variant) -> dict[str, Any]:
@@ -190,9 +198,9 @@ class SherpaRecognizer:
                 break
         chunk = f"a chunk of {len(samples) / SAMPLE_RATE:.2f} s"
         if failure:
-            raise EngineError(f"sherpa-onnx failed at {chunk}: {failure}")
+            raise EngineError(f"sherpa-onnx failed at {chunk}: {failure}", self._explanation)
         if self._always_answers and not stream.result.lang:
-            raise EngineError(f"sherpa-onnx gave no answer for {chunk}.")
+            raise EngineError(f"sherpa-onnx gave no answer for {chunk}.", self._explanation)
         return stream.result, truncated or self._is_full(stream.result, request, length / SAMPLE_RATE)
 
     def _is_full(self, result: Any, request: RecognitionOptions, seconds: float) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.checks import check_model, check_request
+from asrcli.backends.checks import check_model, check_request, explain_failure
 from asrcli.backends.process.synchronization import LruCache
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import sherpa_type
@@ -108,7 +108,9 @@ class StreamingRecognizer:
         except AsrcliError as error:
             return error
         except ENGINE_ERRORS as error:
-            return EngineError(f"sherpa-onnx failed at the stream {request.stream}: {error}")
+            return EngineError(
+                f"sherpa-onnx failed at the stream {request.stream}: {error}", explain_failure(self._spec)
+            )
 
     def _act(self, stream: _Stream, request: StreamRequest, samples: Samples) -> StreamUpdate:
         if request.action == "drop":
@@ -153,7 +155,8 @@ class StreamingRecognizer:
             return getattr(Engine, self._type.factory)(**arguments)
         except (*ENGINE_ERRORS, TypeError, AssertionError) as error:
             raise ModelError(
-                f"sherpa-onnx cannot load {self._spec.name}: {error}", f"Is it a model of type {self._spec.type}?"
+                f"sherpa-onnx cannot load {self._spec.name}: {error}",
+                explain_failure(self._spec) or f"Is it a model of type {self._spec.type}?",
             ) from error
 
     # -- decoding ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,21 @@
+"""The error of models that end the engine process."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from asrcli.backends.checks import explain_failure
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import ModelError
+
+_OTHER_MODEL = "Download it again (asrcli models verify NAME checks its files), or choose another with --model."
+
+
+def model_failure(problem: str, hint: str, services: Mapping[str, tuple[str, Any]], names: Iterable[str]) -> ModelError:
+    """The error of services (kind and spec by name) that end the engine. Without a `hint` it gets one: what is wrong
+    with the first of which that is known, and what to do.
+    """
+    if hint:
+        return ModelError(problem, hint)
+    specs = [services[name][1] for name in names if name in services]
+    found = (explain_failure(spec) for spec in specs if isinstance(spec, ModelSpec))
+    return ModelError(problem, f"{next(filter(None, found), '')} {_OTHER_MODEL}".lstrip())
