@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,3 +214,23 @@ def test_bytes_of_no_known_form_behind_a_recording(
         for decoded in read(data + tail, tmp_path):
             assert decoded.heard() == pytest.approx(TIMES, abs=0.1)
             assert any(warning.startswith("damaged: ") for warning in decoded.warnings) == reported, tail[:9]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"LIST\x0c\0\0\0INFOIART\0\0\0\0",
+        b"TAG" + JUNK[:125],
+        b"levl".ljust(16, b"\xf3") + struct.pack("<Q", 72) + JUNK[:48],
+    ],
+)
+@pytest.mark.parametrize("subtype", ["PCM_16", "IMA_ADPCM"])
+def test_bytes_behind_the_samples_of_wave64(subtype: str, tail: bytes, tmp_path: Path) -> None:
+    """They were a click at the end."""
+    path = tmp_path / "a.w64"
+    soundfile.write(path, bursts(16000), 16000, format="W64", subtype=subtype)
+    for decoded in read(path.read_bytes() + tail, tmp_path):
+        assert decoded.heard() == pytest.approx(TIMES, abs=0.01)
+        assert decoded.seconds == pytest.approx(LENGTH, abs=0.05)
+        assert abs(decoded.mono[round(16000 * (LENGTH - 0.25)) :]).max() < 0.05
+        assert decoded.warnings == []

@@ -103,7 +103,9 @@ def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderSc
             return _sphere(read, size, claim, end)
         if end < size < claim.offset + claim.size:
             return HeaderScan(lacking=claim.lacking(end), sound_end=end, patches=_patches(claim, end))
-        return HeaderScan(lacking=claim.lacking(size))
+        # libsndfile reads what follows the sound of Wave64 up to the end of the file.
+        behind = end < size and claim.chunks == "guid"
+        return HeaderScan(lacking=claim.lacking(size), sound_end=end if behind else None)
     return HeaderScan(
         sound_end=end,
         patches=_patches(claim, end),
