@@ -223,6 +223,7 @@ def test_bytes_of_no_known_form_behind_a_recording(
         b"TAG" + JUNK[:125],
         b"levl".ljust(16, b"\xf3") + struct.pack("<Q", 72) + JUNK[:48],
     ],
+    ids=["chunk", "tag", "guid"],
 )
 @pytest.mark.parametrize("subtype", ["PCM_16", "IMA_ADPCM"])
 def test_bytes_behind_the_samples_of_wave64(subtype: str, tail: bytes, tmp_path: Path) -> None:
