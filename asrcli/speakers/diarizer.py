@@ -7,10 +7,12 @@ whole.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,7 @@ from asrcli.speakers.types import (
     DiarizationRequest,
     Vectors,
     WindowResults,
+    same_direction,
     window_count,
 )
 from asrcli.transcript import Segment, Turn
@@ -105,15 +108,52 @@ class Pieces:
             np.stack([pieces[:, 0] + windows, pieces[:, 1]], axis=1),
         )
 
+    def of_rows(self, rows: npt.NDArray[Any]) -> Pieces:
+        """Some of them, given by number or as a mask."""
+        return Pieces(self.embeddings[rows], self.seconds[rows], self.tracks[rows])
+
+    def together(self, long: npt.NDArray[np.bool_]) -> Pieces:
+        """The pieces of each local speaker who has none of the `long` ones, as one, where that is long enough."""
+        tracks, track_of = np.unique(self.tracks, axis=0, return_inverse=True)
+        track_of = track_of.reshape(-1)  # numpy 2.0 gives it another shape
+        seconds = np.bincount(track_of, self.seconds)
+        wanted = (seconds >= _CLUSTERED) & (np.bincount(track_of, long) == 0)
+        rows = np.flatnonzero(wanted[track_of])
+        sums = np.zeros((int(wanted.sum()), self.embeddings.shape[1]), np.float32)
+        weighted = self.seconds[rows, None].astype(np.float32) * self.embeddings[rows]
+        np.add.at(sums, (np.cumsum(wanted) - 1)[track_of[rows]], weighted)
+        return Pieces(same_direction(sums), seconds[wanted], tracks[wanted])
+
+    def with_others(self, others: Pieces) -> Pieces:
+        """These and others, windows in order."""
+        order = np.argsort(np.concatenate([self.tracks[:, 0], others.tracks[:, 0]]), kind="stable")
+        return Pieces(
+            np.concatenate([self.embeddings, others.embeddings])[order],
+            np.concatenate([self.seconds, others.seconds])[order],
+            np.concatenate([self.tracks, others.tracks])[order],
+        )
+
 
 def voices_of(pieces: Pieces, limits: ClusterLimits) -> Vectors:
-    """The voices among pieces (`find_voices`), found from those that are long enough."""
+    """The voices among pieces (`find_voices`), found from those that are long enough; and from the short ones of local
+    speakers who have no other, where they are like none of these voices: of one who pauses after every few words.
+    """
     if not len(pieces.seconds):
         return np.zeros((0, 0), np.float32)
-    clustered = pieces.seconds >= min(_CLUSTERED, float(pieces.seconds.max()))
-    if clustered.sum() < limits.least:
-        clustered[:] = True
-    return find_voices(pieces.embeddings[clustered], pieces.seconds[clustered], limits, pieces.tracks[clustered])
+    long = pieces.seconds >= min(_CLUSTERED, float(pieces.seconds.max()))
+    if long.sum() < limits.least:
+        long[:] = True
+    clustered = pieces.of_rows(long)
+    voices = find_voices(clustered.embeddings, clustered.seconds, limits, clustered.tracks)
+    others = pieces.together(long)
+    # At the threshold, the mean cosine to the pieces of a voice is that within it, so this is the one to its mean.
+    like = math.sqrt(max(0.0, 1.0 - limits.threshold))
+    unlike = (others.embeddings @ voices.T).max(axis=1) < like
+    if not unlike.any():
+        return voices
+    clustered = clustered.with_others(others.of_rows(unlike))
+    more = find_voices(clustered.embeddings, clustered.seconds, limits, clustered.tracks)
+    return more if len(more) > len(voices) else voices
 
 
 class Diarizer:
