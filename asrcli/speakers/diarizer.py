@@ -48,6 +48,9 @@ Submit = Callable[[Samples, DiarizationRequest], "Future[WindowResults]"]
 _IN_FLIGHT = 4
 #: seconds of a piece that is clustered; what is shorter is named by the voices found
 _CLUSTERED = 1.0
+#: short pieces of one local speaker are one voice from this share of the likeness at the threshold on: that is 0.19 for
+#: the embedded embedding, where 16 % of 2,598 pairs of one voice are below 0.2, and 10 % of 6,838 of two voices above
+_SHORT_LIKENESS = 0.5
 #: a pause of one speaker up to this long (seconds) does not end the turn
 _PAUSE = 0.6
 
@@ -112,25 +115,28 @@ class Pieces:
         """Some of them, given by number or as a mask."""
         return Pieces(self.embeddings[rows], self.seconds[rows], self.tracks[rows])
 
-    def together(self, long: npt.NDArray[np.bool_]) -> Pieces:
-        """The pieces of each local speaker who has none of the `long` ones, as one, where that is long enough."""
+    def together(self, long: npt.NDArray[np.bool_], likeness: float) -> Pieces:
+        """The pieces of each local speaker who has none of the `long` ones, as one, where they are long enough in all,
+        and their mean cosine is `likeness` at least: segmentation may take two voices for one.
+        """
         tracks, track_of = np.unique(self.tracks, axis=0, return_inverse=True)
         track_of = track_of.reshape(-1)  # numpy 2.0 gives it another shape
-        seconds = np.bincount(track_of, self.seconds)
-        wanted = (seconds >= _CLUSTERED) & (np.bincount(track_of, long) == 0)
+        seconds, counts = np.bincount(track_of, self.seconds), np.bincount(track_of)
+        wanted = (seconds >= _CLUSTERED) & (np.bincount(track_of, long) == 0) & (counts > 1)
         rows = np.flatnonzero(wanted[track_of])
         sums = np.zeros((int(wanted.sum()), self.embeddings.shape[1]), np.float32)
-        weighted = self.seconds[rows, None].astype(np.float32) * self.embeddings[rows]
-        np.add.at(sums, (np.cumsum(wanted) - 1)[track_of[rows]], weighted)
-        return Pieces(same_direction(sums), seconds[wanted], tracks[wanted])
+        np.add.at(sums, (np.cumsum(wanted) - 1)[track_of[rows]], self.embeddings[rows])
+        count = counts[wanted]
+        alike = ((sums**2).sum(axis=1) - count) / (count * (count - 1)) >= likeness
+        return Pieces(same_direction(sums[alike]), seconds[wanted][alike], tracks[wanted][alike])
 
     def with_others(self, others: Pieces) -> Pieces:
         """These and others, windows in order."""
-        order = np.argsort(np.concatenate([self.tracks[:, 0], others.tracks[:, 0]]), kind="stable")
+        after = np.searchsorted(self.tracks[:, 0], others.tracks[:, 0], side="right")
         return Pieces(
-            np.concatenate([self.embeddings, others.embeddings])[order],
-            np.concatenate([self.seconds, others.seconds])[order],
-            np.concatenate([self.tracks, others.tracks])[order],
+            np.insert(self.embeddings, after, others.embeddings, axis=0),
+            np.insert(self.seconds, after, others.seconds),
+            np.insert(self.tracks, after, others.tracks, axis=0),
         )
 
 
@@ -145,10 +151,10 @@ def voices_of(pieces: Pieces, limits: ClusterLimits) -> Vectors:
         long[:] = True
     clustered = pieces.of_rows(long)
     voices = find_voices(clustered.embeddings, clustered.seconds, limits, clustered.tracks)
-    others = pieces.together(long)
+    likeness = max(0.0, 1.0 - limits.threshold)
+    others = pieces.together(long, _SHORT_LIKENESS * likeness)
     # At the threshold, the mean cosine to the pieces of a voice is that within it, so this is the one to its mean.
-    like = math.sqrt(max(0.0, 1.0 - limits.threshold))
-    unlike = (others.embeddings @ voices.T).max(axis=1) < like
+    unlike = (others.embeddings @ voices.T).max(axis=1) < math.sqrt(likeness)
     if not unlike.any():
         return voices
     clustered = clustered.with_others(others.of_rows(unlike))

@@ -50,9 +50,18 @@ def test_short_pieces_of_known_voices_change_nothing() -> None:
 
 
 def test_short_pieces_beside_a_long_one_of_their_speaker_are_not_joined() -> None:
-    """They are of whoever has the long one, and the voice is found from it."""
-    together = pieces((0, 0, 0, 2.0), (0, 0, 1, 0.7), (0, 0, 1, 0.7), (1, 0, 1, 0.7), (1, 0, 1, 0.4), (2, 0, 1, 0.8))
-    joined = together.together(together.seconds >= 1.0)
+    """They are of whoever has the long one, and the voice is found from it. Nor are those of two voices."""
+    together = pieces(
+        (0, 0, 0, 2.0),
+        (0, 0, 1, 0.7),
+        (0, 0, 1, 0.7),
+        (1, 0, 1, 0.7),
+        (1, 0, 1, 0.4),
+        (2, 0, 1, 0.8),
+        (3, 0, 1, 0.7),
+        (3, 0, 2, 0.7),
+    )
+    joined = together.together(together.seconds >= 1.0, 0.2)
     assert joined.tracks.tolist() == [[1, 0]]
     np.testing.assert_allclose(joined.seconds, [1.1])
     np.testing.assert_allclose(np.linalg.norm(joined.embeddings, axis=1), 1.0, rtol=1e-6)
