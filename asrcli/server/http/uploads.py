@@ -63,11 +63,15 @@ class Form:
         """The file under any of these names, also as a list (`file[]`); an empty one if there is no other. Raises
         RequestError: there are several.
         """
-        found = [upload for name, upload in self.files if _INDEX.sub("", name) in names]
+        found = [upload for name in names for upload in self.all_files(name)]
         filled = [upload for upload in found if upload.size]
         if len(filled) > 1:
             raise RequestError("The form has several recordings.", "Send each in a request of its own.", param=names[0])
         return next(iter(filled or found), None)
+
+    def all_files(self, name: str) -> list[Upload]:
+        """The files of a list, as `name`, `name[]` or `name[0]`."""
+        return [upload for key, upload in self.files if _INDEX.sub("", key) == name]
 
 
 def shown_name(filename: str, default: str = "audio") -> str:

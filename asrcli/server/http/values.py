@@ -22,6 +22,8 @@ _NOT_SENT = frozenset({"", "undefined", "null", "none"})
 #: of a number that is sent as text
 _DIGITS = 9
 _SEPARATORS = re.compile(r"[\s,，;；]+")
+#: the alphabet of base64 for URLs -> the standard one
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 #: bytes decoded at a time
 _BASE64_BLOCK = 1 << 18
 
@@ -108,8 +110,8 @@ async def parsed_hotwords(value: Any, name: str = "hotwords", *, spaced: bool = 
 
 
 def decode_base64(text: str | bytes) -> bytes:
-    """The bytes of base64 text; a data URL's prefix and white space are allowed. Raises RequestError: it is
-    not base64.
+    """The bytes of base64 text, also of the alphabet for URLs; a data URL's prefix and white space are allowed. Raises
+    RequestError: it is not base64.
     """
     payload = text.encode("ascii", "replace") if isinstance(text, str) else text
     head, comma, _ = payload[:200].partition(b",")
@@ -118,7 +120,7 @@ def decode_base64(text: str | bytes) -> bytes:
     found, rest = bytearray(), b""
     try:
         for start in range(0, len(payload), _BASE64_BLOCK):  # piece by piece: the decoder holds the interpreter lock
-            piece = rest + payload[start : start + _BASE64_BLOCK].translate(None, b" \t\r\n")
+            piece = rest + payload[start : start + _BASE64_BLOCK].translate(_STANDARD, b" \t\r\n")
             whole = len(piece) // 4 * 4
             found += base64.b64decode(piece[:whole], validate=True)
             rest = piece[whole:]

@@ -152,7 +152,7 @@ async def api(request: Request) -> Response:
     service.admission.refuse_if_full()
     async with service.workspace() as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
-        uploads = [upload for name, upload in form.files if name == "files"]
+        uploads = form.all_files("files")
         if not uploads:
             raise RequestError("`files` is missing.", param="files")
         lang = form.get("lang")

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import Headers
@@ -60,7 +60,7 @@ async def answer(request: Request, upload: Upload) -> Response:
     request.state.plain_errors = True
     query = {name: value for name, value in request.query_params.items() if is_sent(value)}
     service: TranscriptionService = request.app.state.service
-    output = query.get("output", "txt")
+    output = query.get("output", "txt").lower()
     if output not in _OUTPUTS:
         raise RequestError(f"`output` must be one of {', '.join(_OUTPUTS)}.", param="output")
     task = query.get("task", "transcribe")
@@ -82,7 +82,7 @@ async def answer(request: Request, upload: Upload) -> Response:
     text = await asyncio.to_thread(_render, transcript, output, words=words)
     headers = {
         "asr-engine": transcript.backend,
-        "content-disposition": f'attachment; filename="{_ascii(upload.name)}.{output}"',
+        "content-disposition": _attachment(f"{upload.name}.{output}"),
     }
     return Response(text, media_type="text/plain; charset=utf-8", headers=headers)
 
@@ -174,6 +174,8 @@ def _json(transcript: Transcript, *, words: bool) -> str:
     return json_text(warned({"text": text, "segments": segments, "language": transcript.language}, transcript))
 
 
-def _ascii(name: str) -> str:
-    """A file name that a header can carry."""
-    return name.encode("ascii", "replace").decode().replace("?", "_")
+def _attachment(name: str) -> str:
+    """The header that names a file: where ASCII lacks its characters, also in UTF-8 (RFC 6266)."""
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    whole = "" if plain == name else f" filename*=UTF-8''{quote(name, safe='')};"
+    return f'attachment;{whole} filename="{plain}"'

@@ -15,7 +15,7 @@ import soundfile as sf
 def test_base64_in_json(client: httpx.Client, cities: Path) -> None:
     wav = base64.b64encode(cities.read_bytes()).decode()
     wrapped = "data:audio/wav;base64," + "\n".join(wav[i : i + 76] for i in range(0, len(wav), 76))
-    for text in (wav, wrapped):
+    for text in (wav, wrapped, base64.urlsafe_b64encode(cities.read_bytes()).decode()):
         body = client.post("/asr", json={"wav": text}).json()
         assert (body["code"], body["msg"]) == (0, "ok")
         assert "worst of times" in body["res"].lower()
@@ -64,6 +64,17 @@ def test_funasr_server(client: httpx.Client, cities: Path) -> None:
     assert body["duration"] == pytest.approx(8, abs=0.01)
     assert body["segments"][0]["words"][0]["start"] >= body["segments"][0]["start"]
     assert body["rtf"] > 0
+
+
+def test_names_in_other_scripts_are_kept(client: httpx.Client, silence: Path) -> None:
+    answer = client.post("/asr?output=SRT", files={"audio_file": ("录音 é.wav", silence.read_bytes())})
+    name = "%E5%BD%95%E9%9F%B3%20%C3%A9.wav.srt"
+    assert answer.headers["content-disposition"] == f"attachment; filename*=UTF-8''{name}; filename=\"__ _.wav.srt\""
+
+
+def test_the_list_of_files_may_be_marked_as_one(client: httpx.Client, cities: Path) -> None:
+    files = [(name, ("a.wav", cities.read_bytes())) for name in ("files[]", "files[1]")]
+    assert len(client.post("/api/v1/asr", files=files).json()["result"]) == 2
 
 
 @pytest.mark.parametrize("output", ["txt", "vtt", "srt", "tsv", "json"])
