@@ -18,7 +18,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from asrcli import __version__
-from asrcli.errors import AsrcliError, UsageError
+from asrcli.errors import AsrcliError, UnknownModelError, UsageError
 from asrcli.formats import FORMATS
 from asrcli.options import CueOptions, RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import problem_of
@@ -102,6 +102,8 @@ def _server(settings: ServerSettings, allowed: AllowedFolders) -> MCPServer[Tran
             )
             request = TranscriptionRequest(path=found, name=found.name, model=model, options=options)
             transcript = await _transcribed(context, request)
+        except UnknownModelError as error:  # its hint is for clients of HTTP
+            raise ToolError(f"{error.message} The tool `models` lists those that exist.") from error
         except AsrcliError as error:
             raise ToolError(problem_of(error).message) from error
         text = await asyncio.to_thread(FORMATS[format].render, transcript, CueOptions())

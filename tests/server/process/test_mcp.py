@@ -104,7 +104,7 @@ def test_what_cannot_be_served_is_an_error_of_the_tool(folder: Path, tmp_path: P
         ({"path": "text.wav"}, ""),
         ({"path": "list.m3u8"}, ""),
         ({"path": "long.wav", "format": "exe"}, "format"),
-        ({"path": "long.wav", "model": "none"}, "none"),
+        ({"path": "long.wav", "model": "none"}, "The tool `models` lists those that exist."),
         ({"path": "long.wav", "language": "tlh"}, "tlh"),
         ({"path": "long.wav", "language": "no language"}, "language"),
         ({"path": 5}, ""),
