@@ -235,3 +235,13 @@ def test_bytes_behind_the_samples_of_wave64(subtype: str, tail: bytes, tmp_path:
         assert decoded.seconds == pytest.approx(LENGTH, abs=0.05)
         assert abs(decoded.mono[round(16000 * (LENGTH - 0.25)) :]).max() < 0.05
         assert decoded.warnings == []
+
+
+@pytest.mark.parametrize("form", ["gsm", "amr", "loas", "eac3"])
+def test_frames_that_are_cut(form: str, recording: Callable[[str], bytes], tmp_path: Path) -> None:
+    """Of GSM, nothing said so."""
+    data = recording(form)
+    for missing in (1, 5, 20):  # of the last frame
+        for decoded in read(data[:-missing], tmp_path):
+            assert any("truncated: " in warning for warning in decoded.warnings), (missing, decoded.warnings)
+    assert [decoded.warnings for decoded in read(data, tmp_path)] == [[], []]

@@ -59,7 +59,7 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     if found is not None:
         return _mp3(read, size, found, thorough=thorough)
     joined = joined_files(read, size, _MAX_PARTS) if thorough else JoinedFiles()
-    unknown = tuple(map(unknown_bytes, joined.unknown))
+    unknown = tuple(map(unknown_bytes, joined.unknown)) + (INSIDE_PACKET,) * joined.cut
     if joined.parts:
         return HeaderScan(whole=False, parts=joined.parts, warnings=unknown)
     if claim := declared_size.declared_size(read):

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from asrcli.audio.containers.joining.forms import BROKEN, UNKNOWN
+from asrcli.audio.containers.joining.frames import walk_amr, walk_frames
 from asrcli.audio.containers.joining.walks import FileParts, Read, walk_of
 from asrcli.audio.containers.mpeg import skip_tags
 
@@ -26,13 +27,15 @@ class JoinedFiles:
 
     #: (start, end) of each; empty where there is only one, or too many
     parts: tuple[tuple[int, int], ...] = ()
+    #: the last one ends within a frame
+    cut: bool = False
     #: from where on bytes follow a file that are no part of it and start no other
     unknown: tuple[int, ...] = ()
 
 
 def joined_files(read: Read, size: int, limit: int) -> JoinedFiles:
     """The files in one of `size` bytes, at most `limit`."""
-    starts, unknown = [0], []
+    starts, unknown, cut = [0], [], False
     while walk := walk_of(read, starts[-1]):
         end, parts = starts[-1], FileParts(walk, read, starts[-1], live=False)
         for end in islice(parts, _MAX_STEPS):
@@ -40,11 +43,12 @@ def joined_files(read: Read, size: int, limit: int) -> JoinedFiles:
                 break
         if parts.unknown is not None and _is_more(read, parts.unknown, min(end, size)):
             unknown.append(parts.unknown)
+        cut = walk in {walk_frames, walk_amr} and size < end < UNKNOWN
         if end >= size or len(starts) > limit or walk_of(read, end) is None:
             break
         starts.append(end)
     found = tuple(zip(starts, [*starts[1:], size], strict=True))
-    return JoinedFiles(found if 1 < len(found) <= limit else (), tuple(unknown))
+    return JoinedFiles(found if 1 < len(found) <= limit else (), cut, tuple(unknown))
 
 
 def unknown_bytes(position: int) -> str:

@@ -85,8 +85,8 @@ def walk_program(read: Read, position: int, searched: int = _SEARCHED) -> Iterat
 
 def _walk(read: Read, position: int, searched: int, size_at: Sizer) -> Iterator[int]:
     while window := read(searched, position):
-        at = 0
-        while at + _LONGEST_TAG_HEADER <= len(window):
+        at, needed = 0, _LONGEST_TAG_HEADER if len(window) == searched else 1  # less than a header at the end only
+        while at + needed <= len(window):
             size = size_at(window, at)
             if not size:
                 break
