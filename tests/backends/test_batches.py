@@ -83,14 +83,28 @@ def test_an_urgent_job_goes_first_and_waits_for_none_that_is_not() -> None:
 
 
 def test_other_requests_are_not_mixed_in() -> None:
-    jobs = [(50, "en", 0), (50, "de", 0), (50, "en", 0), (50, "de", 0), (50, "en", 0)]
-    assert taken(jobs) == [50, 50]
+    jobs = [(50, "en", 0), (51, "de", 0), (52, "en", 0), (53, "de", 0), (54, "en", 0)]
+    assert taken(jobs) == [50, 52, 54]
 
 
 def test_jobs_of_another_class_are_not_mixed_in() -> None:
     jobs = [(length, None, 0) for length in (19, 21, 18, 20, 11, 17, 22, 23, 90)]
-    assert taken(jobs, size_class=lambda samples: samples // 10) == [19, 18]
+    assert taken(jobs, size_class=lambda samples: samples // 10) == [19, 18, 11, 17]
     assert taken(jobs) == [19, 18, 20, 21]
+
+
+def test_a_thread_takes_its_share_of_all_classes_from_one() -> None:
+    """Half of what waits is one batch, also where it is all that there is of its class."""
+    chunks = [(length, None, 0, 7) for length in (31, 41, 32, 42, 33, 43, 34, 44)]
+    queue = JobQueue(2)
+    queue.open("model", SimpleNamespace(batch_size=6, size_class=lambda samples: samples // 10))
+    for number, chunk in enumerate(chunks):
+        queue.put(PendingJob(number, "model", 0, *chunk))
+    with ThreadPoolExecutor(1) as other:
+        batches = [other.submit(queue.take).result(10)[1], queue.take()[1]]
+    assert [[job.length for job in batch] for batch in batches] == [[31, 32, 33, 34], [41, 42]]
+    files = [(*chunk[:3], number) for number, chunk in enumerate(chunks)]
+    assert len(taken(files, batch_size=6, size_class=lambda samples: samples // 10)) == 3, "of several files"
 
 
 def test_a_gpu_gets_more_than_thirty_seconds_at_once() -> None:

@@ -99,21 +99,22 @@ class JobQueue:
                     and _size_class(service, job.length) == _size_class(service, first.length)
                 ]
                 similar.sort(key=lambda job: (_padding(service, first, job), *_urgency(job)))
-                batch += similar[: self._size(service.batch_size, [first, *similar]) - 1]
+                total = sum((job.service, job.priority) == (first.service, first.priority) for job in ready)
+                batch += similar[: self._size(service.batch_size, [first, *similar], total) - 1]
             self._at_work.add(threading.get_ident())
             taken = {job.id for job in batch}
             self._jobs = [job for job in self._jobs if job.id not in taken]
             return service, batch
 
-    def _size(self, most: int, similar: Sequence[PendingJob]) -> int:
-        """How many of similar jobs a thread takes: its fair share, so that no core is idle while another decodes a
-        whole batch; but half a batch is not divided while all other threads are at work. Of several files, no more than
-        half a batch unless more waits than all threads can take: that costs a tenth more, and a few files do not all
-        finish at the same time.
+    def _size(self, most: int, similar: Sequence[PendingJob], total: int) -> int:
+        """How many of similar jobs a thread takes: its fair share of all of the service, so that no core is idle while
+        another decodes a whole batch; but half a batch is not divided while all other threads are at work. Of several
+        files, no more than half a batch unless more waits than all threads can take: that costs a tenth more, and a few
+        files do not all finish at the same time.
         """
         half, waiting = -(-most // 2), len(similar)
-        whole = waiting > most * self._threads or len({job.order for job in similar}) == 1
-        share = -(-waiting // self._threads)
+        whole = total > most * self._threads or len({job.order for job in similar}) == 1
+        share = -(-total // self._threads)
         if waiting <= half and len(self._at_work) >= self._threads - 1:
             share = waiting
         return min(share, most if whole else half)
