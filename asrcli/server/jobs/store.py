@@ -175,6 +175,11 @@ class JobStore:
         with self._lock, database_errors(self._path):
             return self._database.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {where}", values).fetchall()  # noqa: S608 -- constants
 
+    def _check_file(self) -> None:
+        """Raises OutputError: the database file was removed, so that what is written to it would not survive us."""
+        if not self._path.exists():
+            raise OutputError(f"The job database {self._path} was removed.", "Restore it, and restart the server.")
+
     async def run(self, work: Callable[..., _Result], *values: Any, **named: Any) -> _Result:
         """Call one of the methods below in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *values, **named))
@@ -190,6 +195,7 @@ class JobStore:
         """Accept a job. `upload`, which must be in `recordings`, becomes its recording. Raises BusyError: too many jobs
         are waiting, or too much is stored; DiskFullError or OutputError: the job cannot be written.
         """
+        self._check_file()
         job_id = f"job_{secrets.token_hex(16)}"
         if upload is not None:
             sync(upload)
@@ -308,7 +314,8 @@ class JobStore:
         self._delete_recording(job_id)
 
     def forget_before(self, moment: float) -> None:
-        """Delete jobs that finished before a Unix time."""
+        """Delete jobs that finished before a Unix time. Raises OutputError: the database file was removed."""
+        self._check_file()
         with self._transaction() as database:
             database.execute("DELETE FROM jobs WHERE finished < ?", (moment,))
 

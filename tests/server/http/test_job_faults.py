@@ -226,6 +226,16 @@ def test_jobs_are_taken_once_the_folder_can_be_used(serving: Callable[..., Any],
 
 
 @pytest.mark.slow
+def test_no_job_is_accepted_into_a_database_that_was_removed(
+    serving: Callable[..., Any], cities: Path, tmp_path: Path
+) -> None:
+    with serving(data_dir=tmp_path) as server, server.client() as client:
+        wait_for_end(client, submit(client, cities).json()["id"])
+        (tmp_path / "jobs.sqlite3").unlink()
+        assert submit(client, cities).status_code == 500
+        assert client.get("/health").status_code == 200
+
+
 def test_jobs_go_on_when_running_jobs_are_deleted(serving: Callable[..., Any], cities: Path, long_cities: Path) -> None:
     with serving(num_threads=2) as server, server.client() as client:
         for _ in range(3):
