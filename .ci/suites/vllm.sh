@@ -20,4 +20,8 @@ python3 -m venv .venv-vllm
 # torchvision can.
 .venv-vllm/bin/pip uninstall -q -y torchaudio torchcodec
 sed -i '/^@torch.library.register_fake("torchvision::/d' .venv-vllm/lib/python3*/site-packages/torchvision/_meta_registrations.py
+# `vllm serve` asks for the version of the package vllm.
+site=$(echo .venv-vllm/lib/python3*/site-packages)
+mkdir -p "$site/vllm-0.32.0+cpu.dist-info"
+printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' >"$site/vllm-0.32.0+cpu.dist-info/METADATA"
 ASRCLI_TINY_QWEN3_ASR=$model .venv-vllm/bin/python -m pytest -q tests/backends/vllm

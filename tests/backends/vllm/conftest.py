@@ -46,6 +46,14 @@ def whisper(vllm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def glm_asr(vllm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """GLM-ASR with random weights."""
+    from tests.backends.vllm.tiny_glm_asr import build
+
+    return build(tmp_path_factory.mktemp("glm-asr"))
+
+
+@pytest.fixture(scope="session")
 def nano(vllm: None, toolkit: Callable[[str], Path]) -> Path:  # noqa: F811
     """Fun-ASR-Nano that recognises tones."""
     return toolkit("FunASRNano")

@@ -18,6 +18,7 @@ from asrcli.errors import (
     EngineError,
     LanguageNotSupportedError,
     MachineError,
+    OptionNotSupportedError,
 )
 from asrcli.options import Hotword, RecognitionOptions
 from tests.backends.vllm.conftest import LIMITS
@@ -177,6 +178,32 @@ def test_whisper_detects_the_language_and_takes_requests(engine: Engine, whisper
 def test_whisper_reads_no_more_than_thirty_seconds(engine: Engine, whisper: Path) -> None:
     with pytest.raises(EngineError, match=r"reads at most 30 s, not 31\.0 s"):
         ask(engine(whisper, max_new_tokens=SHORT), np.ones(31 * 16000, np.float32), language="de")
+
+
+# -- other models ------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_of_another_class_answers_by_the_sound(engine: Engine, glm_asr: Path) -> None:
+    running = engine(glm_asr, max_new_tokens=SHORT)
+    assert running[1].type == "vllm_audio"
+    plain = ask(running)
+    assert plain.text
+    assert plain.limit
+    assert plain.language is None
+    assert ask(running) == plain
+    assert ask(running, tone_audio([7, 0, 5, 4])).text != plain.text
+    assert ask(running, np.zeros(16000, np.float32)).text == ""
+    for odd in (np.ones(100, np.float32), np.full(8000, np.nan, np.float32), tone_audio([1, 2] * 32)):
+        assert isinstance(ask(running, odd), Hypothesis)
+
+
+def test_what_a_model_would_ignore_is_refused(engine: Engine, glm_asr: Path) -> None:
+    running = engine(glm_asr, max_new_tokens=SHORT)
+    with pytest.raises(LanguageNotSupportedError, match="cannot be asked for a language"):
+        ask(running, language="de")
+    for request in ({"prompt": "All about tones."}, {"hotwords": (Hotword(text="Kowalczyk"),)}):
+        with pytest.raises(OptionNotSupportedError, match="takes no hotwords and no prompt"):
+            ask(running, **request)
 
 
 # -- crashes -----------------------------------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ from pathlib import Path
 from asrcli.backends.sherpa.model_types import WHISPER_LANGUAGES
 
 
-def build(folder: Path) -> Path:
-    """Write the folder as on Hugging Face."""
+def build(folder: Path, *, positions: int | None = None) -> Path:
+    """Write the folder as on Hugging Face; `positions`: each answer ends behind so many positions of the decoder, its
+    prompt included. By default none ever ends.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import (
@@ -26,6 +28,7 @@ def build(folder: Path) -> Path:
     known.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     known.decoder = decoders.ByteLevel()
     known.add_special_tokens([f"<|{mark}|>" for mark in marks])
+    known.add_tokens([f"<|{step * 0.02:.2f}|>" for step in range(1501)])
     end = "<|endoftext|>"
     tokenizer = WhisperTokenizerFast(tokenizer_object=known, eos_token=end, bos_token=end, unk_token=end, pad_token=end)
     torch.manual_seed(0)
@@ -36,6 +39,14 @@ def build(folder: Path) -> Path:
             decoder_start_token_id=50258, eos_token_id=50257, bos_token_id=50257, pad_token_id=50257,
         )
     )  # fmt: skip
+    if positions is not None:
+        # A dimension of its own: no token has it but the end's, and it is large from a position on.
+        with torch.no_grad():
+            decoder = model.model.decoder
+            decoder.embed_tokens.weight[:, 0] = 0.0
+            decoder.embed_tokens.weight[50257, 0] = 0.5
+            decoder.embed_positions.weight[:, 0] = 0.0
+            decoder.embed_positions.weight[positions:, 0] = 1000.0
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
