@@ -168,6 +168,10 @@ class MissingExtraError(MachineError, code="extra"):
     """An optional Python package is not installed."""
 
 
+class DeviceError(MachineError, code="device"):
+    """An engine does not find the device that was asked for."""
+
+
 class ClusterError(MachineError, code="cluster"):
     """No Ray cluster answers, or none of its nodes can be used."""
 

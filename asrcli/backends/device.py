@@ -9,7 +9,7 @@ from typing import Any
 
 from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import MachineError, OptionNotSupportedError, UsageError
+from asrcli.errors import DeviceError, OptionNotSupportedError, UsageError
 from asrcli.options.readers import device as read_device
 
 
@@ -79,9 +79,9 @@ def on_device(spec: ModelSpec, device: Device) -> ModelSpec:
     return replace(spec, options={**spec.options, "device": str(device)})
 
 
-def not_available(spec: ModelSpec, device: Device, problem: str, install: str) -> MachineError:
+def not_available(spec: ModelSpec, device: Device, problem: str, install: str) -> DeviceError:
     """The error for a device that an engine does not find on this machine."""
-    return MachineError(
+    return DeviceError(
         f"{spec.name}: the device {device} is not available: {problem}.",
         f"{install}, or use --device cpu (option device of the entry).",
     )
@@ -95,7 +95,7 @@ def gpus_of_process() -> str | None:
 
 def visible_gpu(spec: ModelSpec, device: Device) -> str:
     """The name of a GPU for CUDA_VISIBLE_DEVICES. Numbers count the GPUs that the user made visible, as torch does.
-    Raises MachineError: the user made fewer visible.
+    Raises DeviceError: the user made fewer visible.
     """
     visible = gpus_of_process()
     if visible is None:
@@ -108,13 +108,13 @@ def visible_gpu(spec: ModelSpec, device: Device) -> str:
 
 def hide_other_gpus(spec: ModelSpec, device: Device) -> None:
     """Hide all GPUs but one from this process, the engine's, before CUDA is started: for engines that take no number.
-    Raises MachineError: the user has hidden it.
+    Raises DeviceError: the user has hidden it.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(spec, device)
 
 
 def torch_device(spec: ModelSpec, torch: Any) -> str:
-    """Torch's name of a model's device; auto: the GPU if there is one. Raises MachineError: torch does not find it; a
+    """Torch's name of a model's device; auto: the GPU if there is one. Raises DeviceError: torch does not find it; a
     toolkit would silently use the CPU.
     """
     (device,) = devices_of(spec)

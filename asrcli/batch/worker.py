@@ -27,6 +27,7 @@ from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.errors import (
     AsrcliError,
     ClusterError,
+    DeviceError,
     DiskFullError,
     EmptyInputError,
     LanguageNotSupportedError,
@@ -46,6 +47,7 @@ from asrcli.transcript import failing_warnings
 #: errors that every other input would meet, too
 _FATAL = (
     ClusterError,
+    DeviceError,
     DiskFullError,
     ModelError,
     MissingExtraError,

@@ -29,7 +29,9 @@ from asrcli.batch.results.growing_result import read_growing
 from asrcli.batch.results.processing import Processing, produce
 from asrcli.batch.summary import Summary
 from asrcli.errors import (
+    AsrcliError,
     AudioDecodeError,
+    DeviceError,
     EngineCrashError,
     ExitCode,
     FfmpegMissingError,
@@ -232,11 +234,13 @@ def test_inputs_that_could_not_be_planned_count_as_failed(batch: Batch) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(ModelNotInstalledError("gone"), ExitCode.MODEL), (LanguageNotSupportedError("xx"), ExitCode.USAGE)],
+    [
+        (ModelNotInstalledError("gone"), ExitCode.MODEL),
+        (LanguageNotSupportedError("xx"), ExitCode.USAGE),
+        (DeviceError("no GPU"), ExitCode.MACHINE),
+    ],
 )
-def test_what_dooms_every_input_ends_the_batch(
-    batch: Batch, error: ModelNotInstalledError | LanguageNotSupportedError, code: ExitCode
-) -> None:
+def test_what_dooms_every_input_ends_the_batch(batch: Batch, error: AsrcliError, code: ExitCode) -> None:
     batch.inputs(50)
     summary = batch.run(failing({str(number): error for number in range(50)}))
     assert summary.error is error

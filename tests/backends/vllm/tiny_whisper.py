@@ -9,7 +9,7 @@ from asrcli.backends.sherpa.model_types import WHISPER_LANGUAGES
 
 def build(folder: Path, *, positions: int | None = None) -> Path:
     """Write the folder as on Hugging Face; `positions`: each answer ends behind so many positions of the decoder, its
-    prompt included. By default none ever ends.
+    prompt included, with the mark of 30 s. By default none ever ends.
     """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -40,13 +40,17 @@ def build(folder: Path, *, positions: int | None = None) -> Path:
         )
     )  # fmt: skip
     if positions is not None:
-        # A dimension of its own: no token has it but the end's, and it is large from a position on.
+        # Dimensions of their own: no other token has them, and they are large at one position, or from one on.
+        decoder = model.model.decoder
         with torch.no_grad():
-            decoder = model.model.decoder
-            decoder.embed_tokens.weight[:, 0] = 0.0
-            decoder.embed_tokens.weight[50257, 0] = 0.5
-            decoder.embed_positions.weight[:, 0] = 0.0
-            decoder.embed_positions.weight[positions:, 0] = 1000.0
+            for dimension, token, where in (
+                (0, tokenizer.convert_tokens_to_ids("<|30.00|>"), slice(positions, positions + 1)),
+                (1, tokenizer.convert_tokens_to_ids(end), slice(positions + 1, None)),
+            ):
+                decoder.embed_tokens.weight[:, dimension] = 0.0
+                decoder.embed_tokens.weight[token, dimension] = 0.5
+                decoder.embed_positions.weight[:, dimension] = 0.0
+                decoder.embed_positions.weight[where, dimension] = 1000.0
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
