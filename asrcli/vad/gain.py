@@ -22,6 +22,9 @@ _TARGET, _NOISE_TARGET = 0.15, 0.03
 _MOST = 3000.0
 #: the peak is forgotten by half, and the estimate of noise doubles, in so many seconds
 _HALF_LIFE, _DOUBLING = 0.5, 2.0
+#: A click or knock is loud for less than four windows. When so many have passed after it, no more than that many times
+#: the level of longer sounds counts.
+_SETTLED, _MOST_CLICK = 4, 6.0
 _DECAY = 0.5 ** (WINDOW / SAMPLE_RATE / _HALF_LIFE)
 _GROWTH = 2 ** (WINDOW / SAMPLE_RATE / _DOUBLING)
 
@@ -46,6 +49,8 @@ class GainNormalizer:
         self._detector = detector
         self._peak = 0.0
         self._noise: float | None = None
+        #: the same of sounds that last, the last three windows' peaks, and windows since the peak
+        self._lasting, self._before, self._since = 0.0, (0.0, 0.0, 0.0), 0
 
     def probabilities(self, samples: Samples) -> Samples:
         """The detector's probabilities, (WINDOW * n,) -> (n,)."""
@@ -63,8 +68,14 @@ class GainNormalizer:
         """The peak so far, and the lowest of the last seconds, at each window."""
         highs, lows = [], []
         high, low = self._peak, self._noise
+        lasting, before, since = self._lasting, self._before, self._since
         for peak in peaks:
             high = max(peak, high * _DECAY)
+            lasting = max(min(peak, *before), lasting * _DECAY)
+            before = (*before[1:], peak)
+            since = 0 if peak >= 0.5 * high else since + 1
+            if since >= _SETTLED and high > _MOST_CLICK * lasting:
+                high = max(peak, _MOST_CLICK * lasting)
             if low is None:  # the stream may start with speech: its first window is not taken for noise
                 low = peak / 10
             else:
@@ -74,6 +85,7 @@ class GainNormalizer:
             highs.append(high)
             lows.append(low)
         self._peak, self._noise = high, low
+        self._lasting, self._before, self._since = lasting, before, since
         return highs, lows
 
 

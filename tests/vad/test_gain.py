@@ -57,6 +57,18 @@ def test_a_quiet_recording_gives_the_samples_of_a_loud_one(gain: int, speech: np
     assert np.abs(one - other).max() < 0.03
 
 
+@pytest.mark.parametrize("seconds", [0.0006, 0.05], ids=["click", "knock"])
+@pytest.mark.parametrize("place", [0.01, 0.3, 0.5, 0.75])
+def test_a_click_in_a_quiet_recording(place: float, seconds: float, speech: np.ndarray) -> None:
+    """Nothing was detected for seconds after it."""
+    quiet = speech * decibels(-66)
+    first, length = round(place * len(speech)), round(seconds * RATE)
+    clicked = quiet.copy()
+    clicked[first : first + length] = np.resize([0.9, -0.9], length)
+    whole, found = covered(chunks_of(quiet), len(speech)), covered(chunks_of(clicked), len(speech))
+    assert np.count_nonzero(whole & ~found) < 0.5 * RATE
+
+
 @pytest.mark.parametrize("drop", [18, 24, 30])
 def test_a_quiet_voice_beside_a_loud_one_is_detected_and_levelled(drop: int, speech: np.ndarray) -> None:
     pause = np.random.default_rng(1).normal(0, 1e-4, RATE // 3).astype(np.float32)
@@ -159,6 +171,9 @@ def test_the_detector_receives_peaks_of_fifteen_hundredths() -> None:
     assert detector_gains(0.02, *[0.01] * 51)[-1] == pytest.approx(15 / 2 ** (51 * 0.016), rel=1e-4)
     assert detector_gains(0.001, *[0.001] * 250)[-1] == pytest.approx(30)
     assert detector_gains(0.1, *[0.005] * 40)[-1] == pytest.approx(6)
+    # What is loud for three windows at most counts six times the level of the others, once 0.13 s have passed.
+    assert detector_gains(*[1e-4] * 4, *[0.9] * 3, *[1e-4] * 8)[-1] == pytest.approx(250, rel=0.01)
+    assert detector_gains(*[1e-4] * 4, *[0.9] * 4, *[1e-4] * 8)[-1] == pytest.approx(1)
     assert detector_gains(0.1, 0.002, *[0.1] * 63)[-1] == pytest.approx(1.5)
 
 
