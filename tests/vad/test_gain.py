@@ -172,8 +172,8 @@ def test_the_detector_receives_peaks_of_fifteen_hundredths() -> None:
     assert detector_gains(0.001, *[0.001] * 250)[-1] == pytest.approx(30)
     assert detector_gains(0.1, *[0.005] * 40)[-1] == pytest.approx(6)
     # What is loud for three windows at most counts six times the level of the others, once 0.13 s have passed.
-    assert detector_gains(*[1e-4] * 4, *[0.9] * 3, *[1e-4] * 8)[-1] == pytest.approx(250, rel=0.01)
-    assert detector_gains(*[1e-4] * 4, *[0.9] * 4, *[1e-4] * 8)[-1] == pytest.approx(1)
+    assert detector_gains(*[1e-4] * 4, *[0.9] * 3, *[1e-4] * 4)[-1] == pytest.approx(250, rel=0.01)
+    assert detector_gains(*[1e-4] * 4, *[0.9] * 4, *[1e-4] * 4)[-1] == pytest.approx(1)
     assert detector_gains(0.1, 0.002, *[0.1] * 63)[-1] == pytest.approx(1.5)
 
 
