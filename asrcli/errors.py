@@ -211,7 +211,8 @@ def machine_error(error: BaseException) -> MachineError | None:
 
 #: how libraries and the system's loader report it
 _NO_MEMORY = re.compile(
-    r"bad_alloc|cannot allocate memory(?! in static)|failed to (map segment|allocate memory|serialize proto)",
+    r"bad_alloc|cannot allocate memory(?! in static)|failed to (map segment|allocate memory|serialize proto)"
+    r"|memory allocation (still )?failed",
     re.IGNORECASE,
 )
 _EXHAUSTED = {

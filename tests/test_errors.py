@@ -23,6 +23,7 @@ from asrcli.server.errors import problem_of
         (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), "memory"),
         (RuntimeError("Exception during initialization: std::bad_alloc"), "memory"),
         (ImportError("libx.so: failed to map segment from shared object"), "memory"),
+        (RuntimeError("OpenBLAS error: Memory allocation still failed after 10 retries, giving up."), "memory"),
         (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "threads"),
         (RuntimeError("can't start new thread"), "threads"),
         (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "files"),

@@ -12,10 +12,11 @@ import pytest
 
 from asrcli.backends.checks import check_model
 from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.process.model_failure import model_failure
 from asrcli.backends.registry import backend_of
 from asrcli.backends.sherpa.exports import explanation
 from asrcli.backends.types import ModelSpec, StreamRequest
-from asrcli.errors import AsrcliError, EngineCrashError, EngineError, ModelError
+from asrcli.errors import AsrcliError, EngineCrashError, EngineError, MachineError, ModelError
 from asrcli.options import RecognitionOptions
 from tests.tone import build, tone_audio, tone_spec
 
@@ -187,3 +188,27 @@ def test_nothing_is_said_of_a_model_that_is_as_published(copy: Callable[[str], M
     assert explanation("tdnn_ctc", spec.files) == ""
     spec.files["model"].write_bytes(b"cut")
     assert explanation(spec.type, spec.files) == ""
+
+
+def test_the_hint_takes_no_engine_and_costs_no_error(
+    copy: Callable[[str], ModelSpec], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The failure may be one of memory, and the reader of answers must not fail."""
+    opened: list[str] = []
+    monkeypatch.setattr("asrcli.storage.onnx_session.open_session", opened.append)
+    files = {name: tmp_path / f"{name}.ort" for name in ("encoder", "decoder")}
+    assert explanation("moonshine_v2", files) == ""
+    assert opened == []
+
+    def fail(_path: Path) -> None:
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr("asrcli.backends.sherpa.exports.read_metadata", fail)
+    spec = copy("zipformer_ctc")
+    assert explanation(spec.type, spec.files) == ""
+
+
+def test_a_model_that_ends_the_engine_for_want_of_memory_is_not_blamed() -> None:
+    ended = "(exit status 1: OpenBLAS error: Memory allocation still failed after 10 retries, giving up.)"
+    error = model_failure(f"The model crashes the engine with every chunk {ended}.", "", {}, [])
+    assert isinstance(error, MachineError)

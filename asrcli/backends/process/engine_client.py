@@ -289,7 +289,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         dead.connection.close()
         hint = dead.exit_hint()
         problem = f"The engine could not load the model {ended}."
-        refusal = machine_error(RuntimeError(ended)) or model_failure(problem, hint, self._services, [*self._loading])
+        refusal = model_failure(problem, hint, self._services, [*self._loading])
         with self._changed:
             if self._closed:
                 return

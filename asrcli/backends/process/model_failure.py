@@ -1,19 +1,23 @@
-"""The error of models that end the engine process."""
+"""The error of models that end the engine process, by what it printed last."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from asrcli.backends.checks import explain_failure
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import ModelError
+from asrcli.errors import AsrcliError, ModelError, machine_error
 
 _OTHER_MODEL = "Download it again (asrcli models verify NAME checks its files), or choose another with --model."
 
 
-def model_failure(problem: str, hint: str, services: Mapping[str, tuple[str, Any]], names: Iterable[str]) -> ModelError:
-    """The error of services (kind and spec by name) that end the engine. Without a `hint` it gets one: what is wrong
-    with the first of which that is known, and what to do.
+def model_failure(
+    problem: str, hint: str, services: Mapping[str, tuple[str, Any]], names: Iterable[str]
+) -> AsrcliError:
+    """The error of services (kind and spec by name) that end the engine; `problem` has what it printed last. Without a
+    `hint` it gets one: what is wrong with the first of which that is known, and what to do.
     """
+    if (exhausted := machine_error(RuntimeError(problem))) is not None:
+        return exhausted
     if hint:
         return ModelError(problem, hint)
     specs = [services[name][1] for name in names if name in services]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from asrcli.backends.sherpa.token_table import read_tokens
-from asrcli.errors import ModelError
 from asrcli.storage.onnx_file import Signature, TensorInfo, read_metadata, read_signature
 
 _REST = "..."
@@ -23,19 +22,21 @@ def described(type_: str) -> bool:
     return type_ in _table()
 
 
-def differences(type_: str, files: Mapping[str, Path]) -> tuple[str, ...]:
+def differences(type_: str, files: Mapping[str, Path], *, engine: bool = True) -> tuple[str, ...]:
     """What distinguishes a model from the export of its type that is most like it; empty: nothing, or the type is not
     described. `files` maps logical names to paths. Raises ModelError: a file cannot be read.
     """
-    found = [tuple(_differences(form, files)) for form in _table().get(type_, ())]
+    found = [tuple(_differences(form, files, engine=engine)) for form in _table().get(type_, ())]
     return min(found, key=len, default=())
 
 
 def explanation(type_: str, files: Mapping[str, Path]) -> str:
-    """A hint for a model at which the engine fails: how it differs from the published exports; "" if it does not."""
+    """A hint for a model at which the engine fails: how it differs from the published exports; "" if it does not. The
+    signatures of ORT files are not compared: that takes an engine, and the failure may be one of memory.
+    """
     try:
-        found = differences(type_, files)
-    except (ModelError, OSError):
+        found = differences(type_, files, engine=False)
+    except Exception:  # noqa: BLE001 - the failure itself must be reported
         return ""
     if not found:
         return ""
@@ -53,7 +54,7 @@ def _table() -> Mapping[str, Sequence[Mapping[str, Any]]]:
     return table
 
 
-def _differences(form: Mapping[str, Any], files: Mapping[str, Path]) -> Iterator[str]:
+def _differences(form: Mapping[str, Any], files: Mapping[str, Path], *, engine: bool) -> Iterator[str]:
     # An ORT file has no metadata that could be read here.
     metadata = {key: read_metadata(path) for key, path in files.items() if path.suffix == ".onnx"}
     numbers = {name: value for entries in metadata.values() for name, value in entries.items()}
@@ -63,7 +64,7 @@ def _differences(form: Mapping[str, Any], files: Mapping[str, Path]) -> Iterator
             continue
         for difference in _of_metadata(graph.get("metadata", ""), metadata[key]) if key in metadata else ():
             yield f"{files[key].name}: {difference}"
-        signature = _signature(files[key])
+        signature = _signature(files[key], engine=engine)
         if signature is not None:
             for kind, values in (("input", signature.inputs), ("output", signature.outputs)):
                 for difference in _of_values(kind, graph[f"{kind}s"], values, numbers):
@@ -73,10 +74,12 @@ def _differences(form: Mapping[str, Any], files: Mapping[str, Path]) -> Iterator
             yield f"{files['tokens'].name}: {difference}"
 
 
-def _signature(path: Path) -> Signature | None:
-    """Inputs and outputs of a graph; None where it is an ORT file and onnxruntime is not installed."""
+def _signature(path: Path, *, engine: bool) -> Signature | None:
+    """Inputs and outputs of a graph; None where it is an ORT file and onnxruntime is not installed, or not wanted."""
     if path.suffix == ".onnx":
         return read_signature(path)
+    if not engine:
+        return None
     try:
         from asrcli.storage.onnx_session import open_session
 
