@@ -191,6 +191,23 @@ def test_a_track_can_be_chosen(tracks: Path, track: int | str, time: float, deco
     assert decode(tracks, track=track).heard() == pytest.approx([time], abs=LOSSY)
 
 
+@pytest.mark.parametrize(
+    ("tag", "track"), [("pt-BR", "pt"), ("zh-Hans", "zh"), ("en (US)", None), ("a]: b\x1b[1m", None)]
+)
+def test_tracks_whose_language_is_written_in_another_way(
+    tag: str, track: str | None, encode: Callable[..., Path], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
+    for number in range(2):
+        soundfile.write(tmp_path / f"{number}.wav", bursts(16000, (1.0 + number,)), 16000)
+    inputs = ["-i", tmp_path / "0.wav", "-i", tmp_path / "1.wav", "-map", "0", "-map", "1"]
+    marks = ["-metadata:s:a:0", "language=ger", "-metadata:s:a:1", f"language={tag}", "-disposition:a:0", "default"]
+    film = encode(tmp_path / "film.mkv", *inputs, *marks)
+    [notice] = decode(film).warnings
+    assert "audio track 0 of 2 was read" in notice
+    assert notice.isprintable()
+    assert decode(film, track=track or 1).heard() == pytest.approx([2.0], abs=LOSSY)
+
+
 def test_a_language_that_no_track_has(tracks: Path, decode: Callable[..., Decoded]) -> None:
     with pytest.raises(InputError, match=r"No audio track is marked as 'ja'\. The tracks are: 0 \(eng"):
         decode(tracks, track="ja")

@@ -11,7 +11,10 @@ from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputC
 _LINE = re.compile(r"^(?:\[([^\]]*) @ [^\]]*\] )*\[(\w+)\] (.*)$")
 _INPUT = re.compile(r"^Input #0, (.+), from ")
 _DURATION = re.compile(r"^ {2}Duration: (?:(\d+):(\d\d):(\d\d(?:\.\d+)?)|N/A)(?:, start: (-?[\d.]+))?")
-_STREAM = re.compile(r"^ {2}Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: (Audio|Video|Subtitle): (\w+)(.*)$")
+_STREAM = re.compile(r"^ {2}Stream #0:(\d+)(?:\[\w+\])?(?:\((.*?)\))?: (Audio|Video|Subtitle): (\w+)(.*)$")
+#: what the language of a track does not hold, as in "pt-BR"; files may hold anything there
+_ODD = re.compile(r"[^\w-]+")
+_LONGEST_LANGUAGE = 35
 _CHOSEN = re.compile(r"^ {2}Stream #0:(\d+)(?::\d+)? -> #0:0")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
 _LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "octagonal": 8, "cube": 8}
@@ -81,7 +84,7 @@ class Track:
     codec: str
     rate: int
     channels: int
-    #: ISO 639-2 code, or ""
+    #: ISO 639-2 code, a tag such as pt-BR, or ""
     language: str = ""
     #: ffmpeg's name of the channels' positions, which it guesses where the container has none
     layout: str = ""
@@ -226,7 +229,8 @@ def _track(index: int, language: str, codec: str, rest: str) -> Track:
 
 
 def _known(language: str) -> str:
-    return "" if language == "und" else language
+    shown = _ODD.sub(" ", language).strip()[:_LONGEST_LANGUAGE]
+    return "" if shown == "und" else shown
 
 
 def _channels(layout: str) -> int:

@@ -223,7 +223,7 @@ class AuthMiddleware:
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 if warnings := state.get("warnings"):
-                    headers["x-asrcli-warnings"] = "; ".join(warnings).encode("ascii", "replace").decode()[:_MAX_HEADER]
+                    headers["x-asrcli-warnings"] = _header_text("; ".join(warnings))
             await send(message)
 
         problem = self._problem(scope, state)
@@ -259,6 +259,12 @@ class AuthMiddleware:
         """The client for scheduling. A key counts only if keys are checked: others can be invented."""
         host = _client_host(scope)
         return f"{host} {_digest(offered[0]).hex()[:16]}" if self._keys and offered else host
+
+
+def _header_text(text: str) -> str:
+    """A text as a header can carry it: warnings may hold what a recording has in its own fields."""
+    plain = text.encode("ascii", "replace").decode()[:_MAX_HEADER]
+    return "".join(character if character.isprintable() else " " for character in plain)
 
 
 def _refuse_host(scope: Scope) -> Problem:

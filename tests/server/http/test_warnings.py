@@ -17,6 +17,7 @@ import pytest
 import soundfile as sf
 from websockets.sync.client import connect
 
+from asrcli.server.http.auth import _header_text
 from tests.server.conftest import Running
 from tests.server.live.test_not_samples import FRAMES
 
@@ -132,3 +133,10 @@ def test_live_sentences_name_their_gaps(failing: Running, marred: bytes, protoco
     [found] = re.findall(r'"gaps": ?\[\{"start": ?([\d.]+), ?"end": ?([\d.]+)', heard)
     unit = 1 if protocol in {"qwen", "deepgram"} else 1000
     assert 4 * unit < float(found[0]) < float(found[1]) < 7 * unit
+
+
+def test_the_header_carries_whatever_a_warning_holds() -> None:
+    text = _header_text("tracks: é\r\nset-cookie: a=b\x1b[1m" + "x" * 5000)
+    assert text.startswith("tracks: ?  set-cookie: a=b [1mxxx")
+    assert text.isprintable()
+    assert len(text) <= 2048
