@@ -300,6 +300,24 @@ def test_surround_sounds_alike_from_every_container(
         assert found.std() == pytest.approx(expected.std(), rel=0.03), name
 
 
+@pytest.mark.parametrize(
+    "shares", [{0: 1.0, 4: -(2**0.5)}, {2: 1.0, 0: -0.6, 1: -0.6}], ids=["front, side", "centre, fronts"]
+)
+def test_channels_of_surround_that_cancel_in_a_usual_mix_are_heard(
+    shares: dict[int, float], encode: Callable[..., Path], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
+    speech = voice(4)
+    samples = np.zeros((len(speech), 6), np.float32)
+    for channel, share in shares.items():
+        samples[:, channel] = speech * share / 2
+    soundfile.write(tmp_path / "plain.wav", samples, RATE, subtype="FLOAT")
+    expected = decode(tmp_path / "plain.wav").mono
+    assert expected.std() > 0.05 * speech.std()
+    for codec in ("pcm_f32le", "flac"):
+        encode(tmp_path / "a.mkv", "-y", "-channel_layout", "5.1", "-i", tmp_path / "plain.wav", "-c:a", codec)
+        assert decode(tmp_path / "a.mkv").mono == pytest.approx(expected, abs=1e-3), codec
+
+
 def test_the_channel_mask_of_a_wav_header_decides(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     # Centre and LFE only: ten times more bass than voice.
     speech = voice(4)

@@ -23,6 +23,12 @@ _FORMATS = (
 )
 #: represents the input while ffmpeg-python builds the command: it cannot take names that are no Unicode
 _PLACE = "INPUT"
+#: Layouts by ffmpeg's names that ffmpeg does not mix: it loses what channels have in common with opposite signs, and
+#: what is in an LFE channel. Of these, the number of channels gives their positions (`layouts.default_layout`). The
+#: third of three channels, which may be a microphone, is none for bass there.
+_MIXED = ("mono", "stereo", "2.1", "3.0", "5.1", "5.1(side)", "6.1", "7.1")
+#: share of an LFE channel where ffmpeg mixes: little, as it usually carries bass only
+_BASS = 0.01
 #: bytes that ffmpeg may allocate at once
 _MAX_ALLOCATION = 256 << 20
 #: seconds added to all timestamps, more than a transport stream's clock holds (26.5 hours)
@@ -74,8 +80,6 @@ class Attempt:
     unedited: bool = False
     #: write each frame as soon as it is decoded
     live: bool = False
-    #: share of an LFE channel in a mix: little, as it usually carries bass only, but speech in it is heard
-    bass: float = 0.01
 
 
 def decode_command(program: str, url: str, options: AudioOptions, attempt: Attempt) -> list[str]:
@@ -83,13 +87,13 @@ def decode_command(program: str, url: str, options: AudioOptions, attempt: Attem
 
     The timestamps are the container's own (`-copyts`), shifted by `TIMESTAMP_OFFSET`, as Matroska has no negative ones.
     ffmpeg must not fill gaps itself (`aresample=async`): it drops sound whose timestamps run backwards and fills the
-    past again whenever the number of channels or the rate changes. To mix, ffmpeg goes down to two channels by the
-    layout's rules (`rematrix_maxval` keeps that from clipping); the last step is the stream's, which looks at both.
+    past again whenever the number of channels or the rate changes. To mix, ffmpeg converts other layouts than `_MIXED`
+    to one of those by its rules (`rematrix_maxval` keeps that from clipping); the stream mixes, and looks at the sound.
     """
     choice = options.channels
     pick = f"pan=mono|c0=c{choice}," if isinstance(choice, int) else ""
-    mixing = f"rematrix_maxval=1:lfe_mix_level={attempt.bass}"
-    fold = ",aformat=channel_layouts=mono|stereo" if choice == "mix" else ""
+    mixing = f"rematrix_maxval=1:lfe_mix_level={_BASS}"
+    fold = f",aformat=channel_layouts={'|'.join(_MIXED)}" if choice == "mix" else ""
     form: dict[str, object] = {"f": "matroska", "write_crc32": 0, "acodec": "pcm_f32le", "map_metadata": -1}
     form |= {"af": f"{pick}aresample={SAMPLE_RATE}:{mixing}{fold}", "output_ts_offset": TIMESTAMP_OFFSET}
     form["bitexact"] = None

@@ -22,6 +22,7 @@ from asrcli.audio.ffmpeg.process import (
 )
 from asrcli.audio.ffmpeg.timeline import Piece, Timeline
 from asrcli.audio.ffmpeg.tracks import TrackChoice
+from asrcli.audio.layouts import default_layout
 from asrcli.audio.readers import BLOCK_SECONDS, check_form
 from asrcli.audio.stream_pump import StreamPump
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
@@ -161,7 +162,7 @@ class _Process:
 
 
 class FfmpegReader:
-    """Gives 16 kHz blocks whose columns are the channels asked for, or up to two channels to be mixed."""
+    """Gives 16 kHz blocks whose columns are the channels asked for, or those to be mixed."""
 
     def __init__(
         self,
@@ -242,7 +243,8 @@ class FfmpegReader:
         self._choice.check(log)
         self.info = _form(log, self._options)
         self.warnings += self._choice.notices(log)
-        self.channels, self.layout = self._child.parser.channels or 1, ""  # ffmpeg has mixed by the layout
+        self.channels = self._child.parser.channels or 1
+        self.layout = default_layout("", self.channels) if self.channels > 2 else ""
         self._width = 4 * self.channels
         start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET))
         self._timeline = Timeline(self._width, start, timed=log.timed, counted=log.counted)

@@ -58,14 +58,8 @@ class TrackChoice:
         if not decoded and here < len(log.tracks):
             self._failed.append(here)
         best = next((number for number in candidates if number not in self._failed), here)
-        if best == here:
-            # Three channels without positions are taken for two and bass: the third may be a microphone.
-            if self.attempt.bass < 1 and here < len(log.tracks) and log.tracks[here].layout == "2.1":
-                self.attempt = replace(self.attempt, bass=1.0)
-                return True
-            return False
         self.attempt = replace(self.attempt, track=best)
-        return True
+        return best != here
 
     def check(self, log: FfmpegLog) -> None:
         """Raises InputError: no track has the language that was asked for."""
