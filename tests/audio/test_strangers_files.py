@@ -71,11 +71,12 @@ def test_boxes_of_a_fragment_with_wrong_sizes(
             assert decoded.heard() == pytest.approx(TIMES, abs=0.05) or decoded.warnings
 
 
-def test_a_box_of_impossible_size(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [b"\0\0\0\1mdat" + b"\xff" * 8, b"\0\0\0\0mdat"], ids=["much", "none"])
+def test_a_box_of_impossible_size(size: bytes, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     """Of a stream, nothing was said: its end was taken for that of the box."""
     data = encode(tmp_path / "a.m4a", "-i", wav, *FRAGMENTS).read_bytes()
     at = data.index(b"mdat") - 4
-    found = read(data[:at] + b"\0\0\0\1mdat" + b"\xff" * 8 + data[at + 16 :], tmp_path)
+    found = read(data[:at] + size + data[at + len(size) :], tmp_path)
     assert len(found) == 2
     for decoded in found:
         assert decoded.warnings
@@ -245,3 +246,15 @@ def test_frames_that_are_cut(form: str, recording: Callable[[str], bytes], tmp_p
         for decoded in read(data[:-missing], tmp_path):
             assert any("truncated: " in warning for warning in decoded.warnings), (missing, decoded.warnings)
     assert [decoded.warnings for decoded in read(data, tmp_path)] == [[], []]
+
+
+@pytest.mark.parametrize("quiet", [b"\xd5", b"\xd5\xd4\xd7"], ids=["silence", "offset"])
+def test_silence_of_alaw_is_no_gsm(quiet: bytes, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """Behind a size that is too small: each of its bytes could start a frame."""
+    data = encode(tmp_path / "a.wav", "-i", wav, "-c:a", "pcm_alaw", "-ar", "8000", "-bitexact").read_bytes()
+    start = data.index(b"data") + 8
+    first = 12_000  # the claimed bytes of sound; a second of silence follows
+    sound = data[start : start + first] + (quiet * 8000)[:8000] + data[start + first :]
+    header = data[:4] + struct.pack("<I", start + first - 8) + data[8 : start - 4] + struct.pack("<I", first)
+    for decoded in read(header + sound, tmp_path):
+        assert decoded.heard() == pytest.approx([TIMES[0], *(time + 1 for time in TIMES[1:])], abs=0.1)

@@ -77,7 +77,8 @@ def mp4(read: Read, position: int) -> Iterator[int]:
         if not _is_name(name):
             return
         if not 8 <= size < _LONGEST_BOX:
-            yield BROKEN if size else UNKNOWN  # 0: up to the end of the file
+            # 0: up to the end of the file, but fragments have sizes.
+            yield BROKEN if size or b"moof" in seen else UNKNOWN
             return
         if name == b"moof":
             moof = read(min(size, _LONGEST_MOOF), position)

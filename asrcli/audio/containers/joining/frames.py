@@ -20,7 +20,8 @@ _LONGEST_TAG_HEADER = 32
 _PACK, _PROGRAM_END = b"\0\0\x01\xba", b"\0\0\x01\xb9"
 #: kbit/s of AC-3 by frmsizecod // 2
 _AC3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
-_GSM_FRAME = 33
+#: bytes of a frame, and the upper half of its first one
+_GSM_FRAME, _GSM_MARK = 33, 0xD
 #: bytes of a frame by its type, narrow and wide band; 0: there is no such type
 _AMR_SIZES = (
     (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1),
@@ -44,8 +45,13 @@ def starts_frames(read: Read, position: int) -> bool:
             if not size:
                 break
         else:
-            return True
+            return frame is not _gsm_frame or _varies(read(at - start, start))
     return False
+
+
+def _varies(frames: bytes) -> bool:
+    """Whether these are frames of GSM, not A-law: in its silence, every byte could start a frame."""
+    return 2 * sum(byte >> 4 == _GSM_MARK for byte in frames) < len(frames)
 
 
 def walk_frames(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
@@ -131,7 +137,7 @@ def _loas_frame(data: bytes, at: int) -> int:
 
 
 def _gsm_frame(data: bytes, at: int) -> int:
-    return _GSM_FRAME if data[at : at + 1] and data[at] >> 4 == 0xD else 0
+    return _GSM_FRAME if data[at : at + 1] and data[at] >> 4 == _GSM_MARK else 0
 
 
 #: what finds the frames that have their size, or always the same, and how many of them prove the form
