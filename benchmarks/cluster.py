@@ -3,7 +3,8 @@
     python -m benchmarks cluster [--files 200] [--rounds 3]
 
 Files of 10 s. Throughput is that between the first and the last finished file, so that neither the start of Ray nor
-the loading of models counts; both take turns. Needs the extra `cluster`, and two cores without other work.
+the loading of models counts. A run without a cluster, one through Ray's client (`--cluster ray://…`) and one on a node
+of the cluster (`--cluster auto`) take turns. Needs the extra `cluster`, and two cores without other work.
 """
 
 from __future__ import annotations
@@ -34,32 +35,36 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     print(load())
-    ratios = []
+    ratios: dict[str, list[float]] = {"ray://": [], "auto": []}
     with tempfile.TemporaryDirectory(prefix="asrcli-cluster-") as folder:
         recordings = Path(folder, "in")
         recordings.mkdir()
         cut_files(recordings, arguments.files, _SECONDS, seed=6)
         for number in range(arguments.rounds):
             alone = throughput(recordings, Path(folder, f"alone{number}"), "--jobs", "2")
-            with two_nodes() as address:
-                shared = throughput(recordings, Path(folder, f"shared{number}"), "--cluster", address)
-            ratios.append(shared / alone)
-            print(f"{alone:8.1f} {shared:8.1f} x real time, ratio {ratios[-1]:.2f}", flush=True)
-    print(f"median of the ratios: {median(ratios):.2f}")
+            for kind, found in ratios.items():
+                with two_nodes() as (address, node_address):
+                    os.environ["RAY_ADDRESS"] = node_address  # which `auto` uses
+                    out = Path(folder, f"{kind[:4]}{number}")
+                    shared = throughput(recordings, out, "--cluster", "auto" if kind == "auto" else address)
+                found.append(shared / alone)
+                print(f"{alone:8.1f} {shared:8.1f} x real time, {kind} ratio {found[-1]:.2f}", flush=True)
+    for kind, found in ratios.items():
+        print(f"{kind} median of the ratios: {median(found):.2f}")
 
 
 @contextmanager
-def two_nodes() -> Iterator[str]:
-    """The address of a cluster of two one-core nodes on this machine."""
+def two_nodes() -> Iterator[tuple[str, str]]:
+    """The addresses of a cluster of two one-core nodes on this machine: for clients, for nodes."""
     with subprocess.Popen(
         [sys.executable, str(_PROGRAM), "2", str(_PORT)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
     ) as cluster:  # fmt: skip
         assert cluster.stdout is not None
-        cluster.stdout.readline()  # the nodes are there
+        started = json.loads(cluster.stdout.readline())  # the nodes are there
         try:
-            yield f"ray://127.0.0.1:{_PORT}"
+            yield f"ray://127.0.0.1:{_PORT}", started["address"]
         finally:
             cluster.communicate()
 

@@ -347,7 +347,7 @@ def check(files: int) -> None:
     from benchmarks.corpora import cut_files
 
     print(load())
-    with tempfile.TemporaryDirectory(prefix="asrcli-cluster-") as root, two_nodes() as address:
+    with tempfile.TemporaryDirectory(prefix="asrcli-cluster-") as root, two_nodes() as (address, _):
 
         def measured(name: str, lengths: Sequence[float]) -> float:
             folder = Path(root, name)

@@ -41,7 +41,7 @@ def main() -> None:
         recording = folder / "talk.wav"
         make(recording, 3600 * arguments.hours)
         whole = transcribe(recording, folder / "whole", "--jobs", "2")
-        with two_nodes() as address:
+        with two_nodes() as (address, _):
             split = transcribe(recording, folder / "split", "--cluster", address, "--split-after", "600")
     print(
         f"{len(whole):,} words, {len(speakers(whole))} speakers; {len(split):,} words, {len(speakers(split))} speakers"
