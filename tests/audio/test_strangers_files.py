@@ -6,9 +6,11 @@ import contextlib
 import io
 import re
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
@@ -258,3 +260,20 @@ def test_silence_of_alaw_is_no_gsm(quiet: bytes, encode: Callable[..., Path], wa
     header = data[:4] + struct.pack("<I", start + first - 8) + data[8 : start - 4] + struct.pack("<I", first)
     for decoded in read(header + sound, tmp_path):
         assert decoded.heard() == pytest.approx([TIMES[0], *(time + 1 for time in TIMES[1:])], abs=0.1)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("asf", "wmav2"), ("rm", "ac3"), ("avi", "mp2")])
+def test_sound_that_no_size_counts_is_not_unknown(
+    container: str, codec: str, wav: Path, encode: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Programs that write to a pipe cannot fill in sizes; old ones could not count more than 32 bits."""
+    if container == "avi":
+        data = encode(tmp_path / "a.avi", "-i", wav, "-c:a", codec).read_bytes()
+        chunk = data.index(b"00wb", len(data) // 2)
+        data = data[:4] + struct.pack("<I", chunk - 8) + data[8:]
+    else:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", wav, "-c:a", codec]
+        data = subprocess.run([*command, "-f", container, "-"], check=True, capture_output=True).stdout
+    for decoded in read(data, tmp_path):
+        assert decoded.heard() == pytest.approx(TIMES, abs=0.1)
+        assert not any(warning.startswith("damaged: ") for warning in decoded.warnings), decoded.warnings

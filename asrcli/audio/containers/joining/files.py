@@ -55,7 +55,7 @@ def unknown_bytes(position: int) -> str:
     """A warning. `position`: where bytes begin that are of no known form."""
     return (
         f"damaged: bytes from {position:,} on neither belong to the recording before nor start another one; "
-        "sound in them is missing"
+        "any sound in them is missing"
     )
 
 

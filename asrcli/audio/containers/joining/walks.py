@@ -32,6 +32,8 @@ _HEADERS = re.compile(
     re.DOTALL,
 )
 _LONGEST_HEADER = 1024
+#: what follows within an AVI file
+_AVI_CHUNK = re.compile(rb"\d\d(?:dc|db|wb|pc|tx)|ix\d\d|idx1|JUNK|LIST")
 #: bytes that show the form of a file, where there is no walk for it
 _LONGEST_MAGIC = 36
 
@@ -86,7 +88,7 @@ class FileParts:
                 yield UNKNOWN
             if self._walk in _COUNTED or not self._start < last < UNKNOWN or walk_of(self._read, last) is not None:
                 return
-            self.unknown = last
+            self.unknown = None if self._walk in _UNCOUNTED else last
             packet = transport.packet_of(self._read, self._start) if self._walk is transport.walk else 0
             for start in _search(self._read, last, packet):
                 yield start
@@ -119,6 +121,8 @@ def _avi(read: Read, position: int) -> Iterator[int]:
         position = _padded(read, position + 8, size)
         yield position
         head = read(12, position)
+        if _AVI_CHUNK.match(head):  # more than the size counts
+            yield UNKNOWN
         if head[8:] != b"AVIX":
             return
 
@@ -187,6 +191,8 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
 )
 #: walks of forms whose size is compared with what follows: that may be sound (`declared_size`); and searches
 _COUNTED = {_wav, forms.w64, _aiff, forms.au, forms.caf, forms.sphere, forms.voc, _rest, _up_to_header}
+#: walks of forms of which live streams have no size of the sound: all that follows may be sound
+_UNCOUNTED = {forms.asf, forms.real}
 #: walks that look at more bytes at once
 _LARGE_STEPS: dict[Walk, Walk] = {
     walk: partial(walk, searched=frames.MANY) for walk in (walk_frames, walk_amr, walk_program)
