@@ -16,10 +16,10 @@ def return_freed_memory() -> None:
 
 
 def return_audio_blocks() -> None:
-    """Return blocks of 128 KiB and more to the system, and keep smaller ones in one heap: for a process whose threads
-    read audio in blocks of 256 KiB. A third less memory, at no measurable cost.
+    """Return blocks of 512 KiB and more to the system, and keep smaller ones in one heap: for a process whose threads
+    read audio in blocks of 256 KiB, of which some seconds are held. With 128 KiB a run takes 4 % more CPU time.
     """
-    _set({_MMAP_THRESHOLD: 128 << 10, _TRIM_THRESHOLD: 1 << 20, _ARENA_MAX: 1})
+    _set({_MMAP_THRESHOLD: 512 << 10, _TRIM_THRESHOLD: 4 << 20, _ARENA_MAX: 1})
 
 
 def return_small_blocks() -> None:

@@ -57,8 +57,8 @@ assert heaps() == 1, heaps()
 kept = []
 for _ in range(2):  # the first blocks that are freed are returned by default, too
     blocks = []
-    for _ in range(100):
-        blocks.append(bytearray(256 << 10))
+    for _ in range(30):
+        blocks.append(bytearray(1 << 20))
         kept.append(bytearray(2000))
     held = resident()
     del blocks
