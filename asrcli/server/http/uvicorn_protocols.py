@@ -8,6 +8,7 @@ import asyncio
 import re
 import socket
 import sys
+import time
 from asyncio.sslproto import SSLProtocol
 from collections import Counter
 from contextlib import suppress
@@ -47,6 +48,10 @@ _BAD_REQUEST = (
 _TLS_BUFFER = 20 << 10, 17 << 10
 #: seconds of silence after which TCP asks whether the peer lives, between two questions, and their number
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+
+#: CPU seconds of one read from which a connection reads little at a time, and how many bytes: what a client sends in
+#: many tiny parts holds up all others for as long as the reads of all such clients take in turn
+_COSTLY, _LITTLE = 0.004, 1 << 10
 
 _LONG_HEAD = f"The head of the request has more than {MAX_HEAD >> 10} KiB."
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
@@ -101,6 +106,8 @@ class ClientConnection:
     client: tuple[str, int] | None
     _write_timer: asyncio.TimerHandle | None = None
     _ending = False
+    #: whether what the client sends was costly to parse
+    _is_costly = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)  # type: ignore[misc]
@@ -110,6 +117,16 @@ class ClientConnection:
     def address(self) -> str:
         """The client's address, without the port."""
         return self.client[0] if self.client else ""
+
+    def read_at_most(self, size: int) -> None:
+        """Set how many bytes are read at a time."""
+        set_read_size(self.transport, min(size, _LITTLE) if self._is_costly else size)
+
+    def note_cost(self, since: float) -> None:
+        """Take the CPU time of a read, which began at `since` (`time.thread_time`)."""
+        if time.thread_time() - since > _COSTLY:
+            self._is_costly = True
+            set_read_size(self.transport, _LITTLE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -189,7 +206,7 @@ class HttpProtocol(ClientConnection, H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        set_read_size(transport, MAX_READ)
+        self.read_at_most(MAX_READ)
         if limit_buffer := getattr(transport, "set_read_buffer_limits", None):  # of TLS
             limit_buffer(*_TLS_BUFFER)
         keep_alive(transport)
@@ -212,12 +229,14 @@ class HttpProtocol(ClientConnection, H11Protocol):
         # After an answer these bytes are the next head, or the rest of a body that is not read.
         if self._head_timer is None and not self._busy:
             self._wait_for_head()
+        since = time.thread_time()
         super().data_received(data)
+        self.note_cost(since)
         if self._busy:
             self._stop_waiting()
             # The parts of a chunked body, like heads, may be tiny.
             chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
-            set_read_size(self.transport, MAX_READ if chunked else MAX_BODY_READ)
+            self.read_at_most(MAX_READ if chunked else MAX_BODY_READ)
 
     def handle_events(self) -> None:
         """Handle what was received; h11 bounds only heads that are incomplete."""
@@ -248,7 +267,7 @@ class HttpProtocol(ClientConnection, H11Protocol):
         self.loop.call_later(LINGER, self.transport.close)
 
     def on_response_complete(self) -> None:
-        set_read_size(self.transport, MAX_READ)
+        self.read_at_most(MAX_READ)
         super().on_response_complete()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:

@@ -3,6 +3,7 @@
 """
 
 import asyncio
+import time
 from collections import deque
 from typing import Any
 
@@ -21,7 +22,7 @@ from asrcli.server.bounds import (
     MAX_TEXT_FRAME,
     MESSAGE_TIMEOUT,
 )
-from asrcli.server.http.uvicorn_protocols import CONNECTIONS, ClientConnection, set_read_size
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS, ClientConnection
 
 #: close code that notifies the application of the server's shutdown; no client closes with it
 ENDING = 1012
@@ -63,7 +64,7 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         self.conn.max_message_size = MAX_FIRST_MESSAGE
         self._waiting = deque()
         self.app_state = self.app_state | {"admit": self._admit}
-        set_read_size(self.transport, MAX_READ)  # frames may be tiny
+        self.read_at_most(MAX_READ)  # frames may be tiny
         super().handle_connect(event)
 
     def _admit(self) -> None:
@@ -74,7 +75,9 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         if self._lingering:
             return
         self._arrived += len(data)
+        since = time.thread_time()
         super().data_received(data)
+        self.note_cost(since)
         rest = self.conn.reader.buffer
         # An empty one has a byte, too: a message would seem to be incomplete.
         self._count((rest.__alloc__() if rest else 0) + sum(map(len, self.frames)))

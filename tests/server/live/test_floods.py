@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.sync.client import connect
 
-from asrcli.server.http import uvicorn_websocket
+from asrcli.server.http import uvicorn_protocols, uvicorn_websocket
 from asrcli.server.http.uvicorn_protocols import CONNECTIONS
 from asrcli.server.http.uvicorn_websocket import WebSocketProtocol
 from tests.server.conftest import MODEL, Running
@@ -85,6 +86,21 @@ def test_tiny_frames_do_not_hold_the_event_loop(server: Running, secure: Running
     with _raw(secure if tls else server) as line:
         line.sendall(_frame(_TEXT, b"{}") + _frame(_CONTINUATION) * 60_000 + _frame(_LAST | _PING))
         assert line.recv(100) == bytes((_LAST | _PONG, 0))
+
+
+def test_a_client_that_is_costly_to_read_is_read_in_small_parts(
+    server: Running, client: httpx.Client, cities: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that many of them do not hold up the others for long in turn."""
+    monkeypatch.setattr(uvicorn_protocols, "_COSTLY", 0.0)
+    files = {"file": cities.read_bytes()}
+    assert "best of times" in client.post("/v1/audio/transcriptions", files=files).json()["text"].lower()
+    with _raw(server) as line:
+        line.sendall(_frame(_TEXT, b"{}") + _frame(_CONTINUATION) * 20_000 + _frame(_LAST | _PING))
+        assert line.recv(100) == bytes((_LAST | _PONG, 0))
+        [protocol] = _protocols()
+        transport: Any = protocol.transport
+        assert transport.max_size <= 1024
 
 
 def test_a_body_of_any_size_arrives_over_tls(secure: Running, cities: Path) -> None:
