@@ -8,11 +8,13 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from asrcli.errors import UsageError
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from asrcli.backends.process.engine_client import EngineClient
     from asrcli.backends.types import ModelSpec
+    from asrcli.models.entry import Kind
     from asrcli.models.registry import Registry
     from asrcli.options import SpeakerOptions
     from asrcli.speakers.diarizer import Diarizer, Submit, Thresholds, Voice
@@ -100,9 +102,12 @@ def prepare(
     segmentation: ModelSpec, embedding: ModelSpec, options: SpeakerOptions, store: VoiceStore | None = None
 ) -> Prepared:
     """Combine the resolved models and the enrolled voices; `store` None: no speaker is known by name. Raises
-    UsageError: the options contradict each other; InputError: a stored voice print is damaged.
+    UsageError: the options contradict each other; ModelError: a model is not one for its task; InputError: a stored
+    voice print is damaged.
     """
     check_options(options)
+    _check_network(segmentation, "segmentation")
+    _check_network(embedding, "embedding")
     spec = diarization_spec(segmentation, embedding)
     known, others = store.voices(embedding.digest) if store else ([], [])
     notice = (
@@ -124,6 +129,30 @@ def diarization_spec(segmentation: ModelSpec, embedding: ModelSpec) -> ModelSpec
         options={**embedding.options, "segmentation_type": segmentation.type, "embedding_type": embedding.type},
         digest=sha256(f"{segmentation.digest}\n{embedding.digest}".encode()).hexdigest(),
     )
+
+
+def _check_network(spec: ModelSpec, task: Kind) -> None:
+    """Check that a graph is one for its task. Raises ModelError: it is not, or is damaged."""
+    from asrcli.backends.checks import explain_failure
+    from asrcli.storage.onnx_file import read_metadata, read_signature
+
+    path, fits = spec.files["model"], True
+    if spec.type == "pyannote":  # one input: (recordings, 1, samples)
+        shapes = [value.sizes for value in read_signature(path).inputs]
+        shape = shapes[0] if len(shapes) == 1 else ()
+        fits = shape is None or (len(shape) == 3 and _is_size(shape[1], 1, 1) and _is_size(shape[2], SAMPLE_RATE))
+    elif spec.type == "speaker_embedding":
+        fits = bool(read_metadata(path).get("framework"))
+    if not fits:
+        raise ModelError(
+            f"{spec.name}: {path} is not a model for speaker {task}.",
+            explain_failure(spec) or f"Choose one of: asrcli models list --kind {task}",
+        )
+
+
+def _is_size(size: int | str, least: int, most: int | None = None) -> bool:
+    """Whether a dimension may have a size; a name: any."""
+    return isinstance(size, str) or (size >= least and (most is None or size <= most))
 
 
 def check_options(options: SpeakerOptions) -> None:

@@ -139,7 +139,7 @@ def failure(spec: ModelSpec, request: Any = None) -> AsrcliError:
 def test_a_model_that_ends_the_engine_as_it_is_loaded(copy: Callable[[str], ModelSpec]) -> None:
     error = failure(swapped(copy("transducer"), "encoder", "joiner"))
     assert isinstance(error, ModelError)
-    assert "could not load the model" in error.message
+    assert error.message.startswith("The engine could not load the model model (")
     assert "It differs from the published exports of its type: joiner.onnx: " in error.hint
     assert "asrcli models verify" in error.hint
     assert "Download it again" in error.hint
@@ -178,7 +178,7 @@ def test_a_model_that_ends_the_engine_with_every_chunk(copy: Callable[[str], Mod
     assert {type(error) for error in errors} <= {EngineCrashError, ModelError}
     last = errors[-1]
     assert isinstance(last, ModelError)
-    assert "crashes the engine with every chunk" in last.message
+    assert last.message.startswith("The model model crashes the engine with every chunk (")
     assert "It differs from the published exports of its type: model.onnx: " in last.hint
 
 

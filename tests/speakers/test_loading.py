@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ import pytest
 
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import UsageError
+from asrcli.errors import ModelError, UsageError
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.diarizer import Thresholds
 from asrcli.speakers.enrol import VoicePrint, VoiceStore
-from asrcli.speakers.loading import check_options, diarization_spec, set_up, thresholds
+from asrcli.speakers.loading import check_options, diarization_spec, prepare, set_up, thresholds
 from asrcli.transcript import Turn
 from tests.speakers.tone_voices import conversation
 
@@ -79,3 +80,29 @@ def test_set_up_accepts_enrolled_speakers_and_reports_the_others(
     diarizer = ready.new()
     diarizer.push(np.concatenate([audio, audio]))
     assert {turn.speaker for turn in diarizer.finish()} == {"Ada"}
+
+
+@pytest.mark.parametrize("kind", ["sense_voice", "omnilingual_asr_ctc", "online_transducer"])
+@pytest.mark.parametrize(("type_", "task"), [("pyannote", "segmentation"), ("speaker_embedding", "embedding")])
+def test_a_network_for_something_else_is_refused(
+    tone_models: Callable[[str], Path], kind: str, type_: str, task: str
+) -> None:
+    """sherpa-onnx would end the process over it, or the first window would fail."""
+    graph = next(tone_models(kind).glob("*coder.onnx" if kind == "online_transducer" else "model.onnx"))
+    foreign = ModelSpec("foreign", type_, {"model": graph})
+    fine = ModelSpec("other", "community", {"model": graph})
+    pair = (foreign, fine) if task == "segmentation" else (fine, foreign)
+    with pytest.raises(ModelError, match=f"foreign: .* is not a model for speaker {task}") as caught:
+        prepare(*pair, SpeakerOptions())
+    assert "It differs from the published exports of its type" in caught.value.hint
+
+
+def test_published_networks_are_accepted(shared: Path) -> None:
+    segmentation = shared / "models" / "pyannote-segmentation-3-0-int8" / "model.int8.onnx"
+    for folder in ("voxceleb-thin-resnet", "toy-speaker-embedding"):
+        embedding = shared / "models" / folder / "model.onnx"
+        prepare(
+            ModelSpec("segmentation", "pyannote", {"model": segmentation}),
+            ModelSpec("embedding", "speaker_embedding", {"model": embedding}),
+            SpeakerOptions(),
+        )

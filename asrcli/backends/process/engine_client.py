@@ -288,7 +288,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         ended = f"({dead.exit_reason()})"
         dead.connection.close()
         hint = dead.exit_hint()
-        problem = f"The engine could not load the model {ended}."
+        problem = f"The engine could not load the model{{}} {ended}."
         refusal = model_failure(problem, hint, self._services, [*self._loading])
         with self._changed:
             if self._closed:
@@ -319,7 +319,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         self._crashes[name] += 1
         if self._crashes[name] < _MAX_CRASHES:
             return []
-        problem = f"The model crashes the engine with every chunk {ended}."
+        problem = f"The model{{}} crashes the engine with every chunk {ended}."
         refused = model_failure(problem, hint, self._services, [name])
         loading = [self._loading.pop(name)] if name in self._loading else []
         return [(future, refused) for future in [*loading, *self._refuse([name], refused)]]

@@ -1,6 +1,6 @@
 """The error of models that end the engine process, by what it printed last."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asrcli.backends.checks import explain_failure
@@ -11,11 +11,12 @@ _OTHER_MODEL = "Download it again (asrcli models verify NAME checks its files), 
 
 
 def model_failure(
-    problem: str, hint: str, services: Mapping[str, tuple[str, Any]], names: Iterable[str]
+    problem: str, hint: str, services: Mapping[str, tuple[str, Any]], names: Sequence[str]
 ) -> AsrcliError:
-    """The error of services (kind and spec by name) that end the engine; `problem` has what it printed last. Without a
-    `hint` it gets one: what is wrong with the first of which that is known, and what to do.
+    """The error of services (kind and spec by name) that end the engine; `problem` has what it printed last, and {} for
+    the name of one. Without a `hint` it gets one: what is wrong with the first of which that is known, and what to do.
     """
+    problem = problem.replace("{}", f" {names[0]}" if len(names) == 1 else "", 1)
     if (exhausted := machine_error(RuntimeError(problem))) is not None:
         return exhausted
     if hint:
