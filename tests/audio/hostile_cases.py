@@ -95,7 +95,7 @@ def _inserted(data: bytes) -> bytes:
 
 
 def _cut(data: bytes) -> bytes:
-    return data[: len(data) * 3 // 10]
+    return data[: len(data) * 3 // 10 + 5]
 
 
 def _first_bytes_lost(data: bytes) -> bytes:

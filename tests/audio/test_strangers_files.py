@@ -143,6 +143,7 @@ HEADERLESS = {
     "sph": [],
 }
 BEFORE = {
+    "wma": ["wmav2"],
     "m4a": ["aac"],
     "svx": [],
     "ts": ["aac"],
@@ -207,7 +208,7 @@ def test_a_wav_behind_a_gap(
         assert bool(decoded.warnings) == (gap[0] > 0)
 
 
-@pytest.mark.parametrize("form", ["m4a", "webm", "tta", "avi", "ts"])
+@pytest.mark.parametrize("form", ["m4a", "webm", "tta", "avi", "ts", "rm", "wma"])
 def test_bytes_of_no_known_form_behind_a_recording(
     form: str, recording: Callable[[str], bytes], tmp_path: Path
 ) -> None:

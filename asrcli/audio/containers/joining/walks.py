@@ -32,6 +32,8 @@ _HEADERS = re.compile(
     re.DOTALL,
 )
 _LONGEST_HEADER = 1024
+#: bytes of a part without sound at most
+_EMPTY_PART = 50
 #: what follows within an AVI file
 _AVI_CHUNK = re.compile(rb"\d\d(?:dc|db|wb|pc|tx)|ix\d\d|idx1|JUNK|LIST")
 #: bytes that show the form of a file, where there is no walk for it
@@ -77,9 +79,10 @@ class FileParts:
         self.unknown: int | None = None
 
     def __iter__(self) -> Iterator[int]:
-        start = last = self._start
+        start = last = before = self._start
         while True:
-            for last in self._steps(self._read, start):
+            for end in self._steps(self._read, start):
+                before, last = last, end
                 if last > self._start:
                     yield last
                     if last < UNKNOWN and _marked(self._read, last) not in {None, self._walk}:
@@ -88,7 +91,8 @@ class FileParts:
                 yield UNKNOWN
             if self._walk in _COUNTED or not self._start < last < UNKNOWN or walk_of(self._read, last) is not None:
                 return
-            self.unknown = None if self._walk in _UNCOUNTED else last
+            uncounted = self._walk in _UNCOUNTED and last - before <= _EMPTY_PART
+            self.unknown = None if uncounted else last
             packet = transport.packet_of(self._read, self._start) if self._walk is transport.walk else 0
             for start in _search(self._read, last, packet):
                 yield start
@@ -191,7 +195,7 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
 )
 #: walks of forms whose size is compared with what follows: that may be sound (`declared_size`); and searches
 _COUNTED = {_wav, forms.w64, _aiff, forms.au, forms.caf, forms.sphere, forms.voc, _rest, _up_to_header}
-#: walks of forms of which live streams have no size of the sound: all that follows may be sound
+#: walks of forms of which live streams have no size of the sound: all that follows their empty last part may be sound
 _UNCOUNTED = {forms.asf, forms.real}
 #: walks that look at more bytes at once
 _LARGE_STEPS: dict[Walk, Walk] = {
