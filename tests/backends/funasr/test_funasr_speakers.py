@@ -17,6 +17,7 @@ from asrcli.options import SpeakerOptions, TranscribeOptions
 from asrcli.speakers.loading import diarization_spec
 from asrcli.speakers.networks import load_networks
 from asrcli.speakers.types import FRAMES, WINDOW
+from tests.speakers.tone_voices import build_segmentation
 
 
 def test_a_folder_is_named_by_its_class(write_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_an_entry_names_its_embedding_model(write_folder: Callable[..., Path], t
     registry = Registry(tmp_path, cache_dir=tmp_path / "cache")
 
     def get(name: str | None, kind: str) -> ModelSpec:
-        file = tmp_path / "segmentation.onnx"
+        file = build_segmentation(tmp_path / "segmentation.onnx")
         return (
             registry.resolve(name, kind="embedding")
             if kind == "embedding"
