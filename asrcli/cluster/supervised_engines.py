@@ -280,4 +280,7 @@ class SupervisedEngines:
     def _fail(self, error: AsrcliError) -> None:
         with self._changed:
             self._failure = error
+            engines = list(self._engines.values())
             self._changed.notify_all()
+        for engine in engines:  # nothing collects their results any more
+            engine.calls.fail(error)

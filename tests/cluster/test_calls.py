@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 
+from asrcli.cluster.actor_pool import ActorPool
 from asrcli.cluster.call_sender import CallSender
 from asrcli.cluster.calls import Call, CallRunner, EngineCalls, Replies
 from asrcli.cluster.pooled_engine import PooledEngine
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, ClusterError
 
 
 class Node:
     """A node whose `transcribe` waits until it may end."""
 
     def __init__(self) -> None:
-        self.may_end = Event()
+        self.started, self.may_end = Event(), Event()
         self.discarded: list[int] = []
 
     def transcribe(self, ticket: int) -> int:
+        self.started.set()
         assert self.may_end.wait(60)
         return ticket
 
@@ -70,7 +72,10 @@ def test_results_are_collected_when_no_more_calls_run_than_have_ended() -> None:
     assert node.discarded == [3]
     assert runner.finished(0.0) == []
     node.may_end.set()
-    assert sorted(runner.finished(60) + runner.finished(60)) == [(0, 7), (2, 8)]
+    replies: Replies = []
+    while len(replies) < 2:
+        replies += runner.finished(60)
+    assert sorted(replies) == [(0, 7), (2, 8)]
 
 
 def test_an_error_of_one_call_is_its_result() -> None:
@@ -114,3 +119,46 @@ def test_calls_of_a_lost_engine_fail_once() -> None:
     assert first.result(0) == "text"
     with pytest.raises(ConnectionError, match="lost"):
         second.result(0)
+
+
+class LostRay:
+    """Ray's module, of a cluster without nodes; `lose` ends the connection."""
+
+    class exceptions:  # noqa: N801 -- as Ray's
+        RayError = RayTaskError = RuntimeError
+
+    def __init__(self) -> None:
+        self._lost = Event()
+        self.lose = self._lost.set
+
+    def remote(self, _class: type) -> LostRay:
+        return self
+
+    def options(self, **_: Any) -> None:
+        raise AssertionError("no node has an engine")
+
+    def nodes(self) -> list[Any]:
+        if self._lost.is_set():
+            raise ConnectionError("gone")
+        return []
+
+    def kill(self, _actor: Any) -> None:
+        pass
+
+
+@pytest.mark.timeout(60)
+def test_files_in_work_end_with_the_connection() -> None:
+    node = Node()
+    one, ray = engine(Remote(CallRunner(node))), LostRay()
+    one.ready = True
+    with ActorPool(ray, factory=None, jobs=1) as pool, ThreadPoolExecutor(1) as threads:
+        pool._engines[one.place] = one
+        asked = threads.submit(pool.ask, "transcribe", 1, name="a.wav")
+        assert node.started.wait(30)
+        ray.lose()
+        try:
+            with pytest.raises(ClusterError, match="gone"):
+                asked.result(30)
+        finally:
+            node.may_end.set()
+            one.calls.settle([(0, 1)])

@@ -50,7 +50,7 @@ def test_short_pieces_of_known_voices_change_nothing() -> None:
 
 
 def test_short_pieces_beside_a_long_one_of_their_speaker_are_not_joined() -> None:
-    """They are of whoever has the long one, and the voice is found from it. Nor are those of two voices."""
+    """They belong to the speaker of the long one, and the voice is found from it. Nor are those of two voices."""
     together = pieces(
         (0, 0, 0, 2.0),
         (0, 0, 1, 0.7),

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks import device_qwen
 from tests.backends.qwen.tiny_model import AUDIO, TEXT
 
-#: times that it tells apart, and milliseconds of each
+#: times that it distinguishes, and milliseconds of each
 _TIMES, _STEP = 375, 80
 
 
