@@ -361,6 +361,30 @@ def test_an_address_that_was_not_fetched_is_as_it_was_when_a_result_was_made(run
     journal.close()
 
 
+def test_the_version_of_an_address_is_that_of_its_last_result(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    (tmp_path / "fetched").write_bytes(b"1")
+    journal = Journal(tmp_path / "journal.jsonl")
+    unfetched = replace(item_of(tmp_path, address=Address("https://host/a.mp3", place)), source=Source("a.mp3"))
+    for version in ("one", "two"):
+        fetched = replace(
+            unfetched,
+            source=Source("a.mp3", tmp_path / "fetched"),
+            address=Address("https://host/a.mp3", place, version),
+        )
+        recording = decide(fetched, journal, RECIPE, Existing.JOURNAL).recording
+        assert recording is not None
+        assert recording.version == version
+        for suffix, path in fetched.outputs.items():
+            path.write_text(version)
+            made = OutputRecord(suffix, path, len(version), digest(version.encode()))
+            journal.record(replace(recording, digest=version), RECIPE, 1.0, [made])
+    known = decide(unfetched, journal, RECIPE, Existing.JOURNAL).recording
+    assert known is not None
+    assert (known.path, known.digest, known.version) == (place, "two", "two")
+    journal.close()
+
+
 def test_subtitles_of_an_earlier_run_are_no_reason_to_skip(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
@@ -412,6 +436,7 @@ def test_a_recording_in_a_store_is_known_by_its_version(tmp_path: Path, monkeypa
     state = ObjectState(5, "three", settled=False)
     write()
     assert reason() == "changed", "it may have changed without another version"
-    with pytest.raises(OptionNotSupportedError):
+    with pytest.raises(OptionNotSupportedError) as caught:
         decide(item, journal, recipe, Existing.JOURNAL, [SkipRule("subtitles")])
+    assert str(caught.value) == "--skip-if looks into files of this machine. Leave it out, or use --exclude."
     journal.close()

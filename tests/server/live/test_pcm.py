@@ -11,7 +11,7 @@ import soundfile
 
 from asrcli.errors import AudioDecodeError
 from asrcli.server.live.endpoint import NoiseGate
-from asrcli.server.live.pcm import PcmDecoder, PcmForm, PcmStream
+from asrcli.server.live.pcm import PcmDecoder, PcmForm, PcmStream, recording_in
 
 WAVE = (np.sin(np.arange(4800) / 5) * 8000).astype("<i2")
 HEADER = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
@@ -140,6 +140,13 @@ def test_a_header_is_awaited_for_four_kibibytes() -> None:
     np.testing.assert_array_equal(decode(unknown + b"\0\x40" * 4000, 10**6), np.full(4000, 0.5))
 
 
+@pytest.mark.parametrize("data", [b"", b"\1", b"RIFF\0\0", HEADER])
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_samples_are_floats_where_there_are_none(data: bytes, rate: int) -> None:
+    decoder = PcmDecoder(PcmForm(rate))
+    assert [decoder.push(data).dtype, decoder.finish().dtype] == [np.float32] * 2
+
+
 def test_a_stream_that_begins_like_riff_and_ends_is_sound() -> None:
     for data in (b"RI", b"RIFF", b"RIFF\0\0"):
         np.testing.assert_array_equal(decode(data, 1), np.frombuffer(data, "<i2").astype(np.float32) / 32768)
@@ -210,8 +217,18 @@ TEXT = b'{"type": "stop", "payload": {"text": "a message in the place of samples
 )
 @pytest.mark.parametrize("size", [7, 10**6])
 def test_what_is_no_samples_is_refused(data: bytes, kind: str, size: int) -> None:
-    with pytest.raises(AudioDecodeError, match=f"is not PCM but {kind}"):
+    with pytest.raises(AudioDecodeError) as caught:
         received(data, size)
+    assert str(caught.value) == f"The stream is not PCM but {kind}. Announce its format, or decode it."
+
+
+def test_a_text_is_recognised_in_64_bytes_at_the_end_of_a_stream_and_in_2048_before() -> None:
+    text = TEXT * 40
+    assert recording_in(text[:2047]) is None
+    assert recording_in(text[:2048]) == "text"
+    assert recording_in(text[:63], whole=True) is None
+    assert recording_in(text[:64], whole=True) == "text"
+    assert recording_in(HEADER) is None, "the header of samples"
 
 
 def test_what_may_be_samples_is_not_refused() -> None:
