@@ -73,7 +73,7 @@ def _cut_inside(regions: Sequence[Region], limit: int, least: int, read: Callabl
     if index and region.start > high - piece:
         # Too long only by a region that lies far out: the pauses before it are early, but pauses.
         return Cut(index)
-    low = max(region.start, least, high - _SEARCH, start + piece)
+    low = max(region.start, least, high - _SEARCH)
     return Cut(index + 1, quietest(read(low, high)) + low)
 
 

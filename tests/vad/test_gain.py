@@ -238,6 +238,22 @@ def test_a_chunk_without_samples_or_speech_stays() -> None:
         assert gain == 0
 
 
+def test_samples_of_any_size_stay_numbers() -> None:
+    """Files of floats may hold them; the square of such a number is no 32-bit float."""
+    samples = np.tile(np.array([1e25, -1e25], np.float32), 8000)
+    levelled, gain = level_speech(samples, [Region(0, 16000)], 0)
+    np.testing.assert_array_equal(levelled, samples)
+    assert gain == 0
+
+
+def test_a_stretch_of_less_than_a_tenth_of_a_second_has_its_gain_in_its_middle() -> None:
+    samples = tone((-90, 0.5), (-50, 0.06), (-90, 0.5), (-20, 1))
+    spans = [Region(8000, 8960), Region(16960, 32960)]
+    levelled, _ = level_speech(samples, spans, 0)
+    gains = 20 * np.log10(levelled[[4000, 8480, 24960]] / samples[[4000, 8480, 24960]])
+    np.testing.assert_allclose(gains, [23, 23, 5], atol=0.2)
+
+
 @pytest.mark.parametrize(("offset", "gain"), [(0.0, 17), (12.0, 5), (15.0, 2), (25.0, 0)])
 def test_a_model_that_needs_less_gets_less_gain(offset: float, gain: float) -> None:
     samples = tone((-90, 1), (-32, 3))

@@ -298,6 +298,12 @@ def test_where_a_run_longer_than_ten_seconds_is_cut(
     assert asked == ([pytest.approx(read)] if read else [])
 
 
+def test_a_region_is_cut_if_a_quarter_of_the_limit_fits_before_the_cut() -> None:
+    for start, regions in ((37502, 2), (37503, 1)):
+        run = [Region(0, 1000), Region(start, 70000)]
+        assert choose_cut(run, 50002, lambda low, high: np.ones(high - low, np.float32)).regions == regions
+
+
 def test_a_cut_is_sought_in_the_last_ten_seconds() -> None:
     asked = []
 
@@ -374,6 +380,16 @@ def test_a_chunk_is_divided_at_its_best_pause(
 def test_the_levels_of_a_chunk_are_its_loudness_in_decibels() -> None:
     samples = np.concatenate([np.full(160, 1.0), np.full(160, -0.1), np.zeros(160), np.ones(159)]).astype(np.float32)
     np.testing.assert_allclose(Chunk.measure(samples), [0, -20, -100], atol=1e-4)
+
+
+def test_a_chunk_without_samples_keeps_all_but_them() -> None:
+    chunk = Chunk(7, np.ones(320, np.float32), (Region(7, 327),), np.zeros(2, np.float32), np.ones(2, np.float32), 3.0)
+    without = chunk.without_samples()
+    assert (len(without.samples), without.samples.dtype, without.samples.base) == (0, np.float32, None)
+    assert (without.start, without.end, without.regions, without.gain) == (7, 327, chunk.regions, 3.0)
+    assert without.levels is chunk.levels
+    assert without.speech is chunk.speech
+    assert without.spans is chunk.spans
 
 
 def live(segmenter: Segmenter, samples: np.ndarray) -> list[tuple[float, float, float]]:
@@ -552,6 +568,26 @@ def test_accepted_proposals_lose_and_repeat_nothing(runs: list[tuple[float, int]
     found = chunks(accepting=True)
     assert all(one.end <= two.start for one, two in pairwise(found))
     np.testing.assert_array_equal(covered(found), covered(chunks(accepting=False)))
+
+
+def test_a_pause_is_proposed_once_and_speech_is_not() -> None:
+    segmenter = Segmenter(VadOptions(pad_before=0.0, pad_after=0.0), 30.0, detector=Loudness())
+    assert segmenter.proposal() is None
+    segmenter.push(stream([0.9] * 20 + [0.0] * 12))
+    proposed = segmenter.proposal()
+    assert proposed is not None
+    assert (proposed.start, proposed.end) == (0, 20 * WINDOW)
+    assert segmenter.proposal() is None
+    segmenter.push(stream([0.9] * 20))
+    assert segmenter.proposal() is None
+    segmenter.push(stream([0.0] * 12))
+    proposed = segmenter.proposal()
+    assert proposed is not None
+    assert (proposed.start, proposed.end) == (0, 52 * WINDOW)
+    assert segmenter.proposal() is None
+    # Speech that has not been proposed, as no pause was asked about before it goes on.
+    segmenter.push(stream([0.9] * 20 + [0.0] * 12 + [0.9] * 20))
+    assert segmenter.proposal() is None
 
 
 def growing_speech() -> tuple[Segmenter, Chunk]:

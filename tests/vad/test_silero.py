@@ -92,8 +92,9 @@ def test_reads_the_tensors_that_onnx_reads() -> None:
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "silero_vad.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="VAD model"):
+    with pytest.raises(ModelError) as caught:
         new_detector(VadOptions(model=path))
+    assert str(caught.value) == f"The VAD model {path} is not an ONNX file. Check --vad-model."
 
 
 def test_other_files_are_refused_without_onnxruntime(
@@ -114,13 +115,18 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
     graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["input"], ["output"])], "g", [value], [out])
     path = tmp_path / "relu.onnx"
     onnx.save(onnx.helper.make_model(graph), path)
-    with pytest.raises(ModelError, match="not a Silero VAD"):
+    with pytest.raises(ModelError) as caught:
         new_detector(VadOptions(model=path))
+    assert str(caught.value) == (
+        f"The VAD model {path} is not a Silero VAD network for 16 kHz. Name a silero_vad.onnx with --vad-model."
+    )
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be read"):
-        new_detector(VadOptions(model=tmp_path / "none.onnx"))
+    path = tmp_path / "none.onnx"
+    with pytest.raises(ModelError) as caught:
+        new_detector(VadOptions(model=path))
+    assert str(caught.value) == f"The VAD model {path} cannot be read: {os.strerror(2)}. Check --vad-model."
 
 
 def spoken_seconds(samples: np.ndarray, options: VadOptions, block: int = 1 << 30) -> float:
