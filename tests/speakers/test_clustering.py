@@ -94,6 +94,13 @@ def test_the_number_asked_for_is_kept() -> None:
     assert len(find_voices(embeddings, seconds, limits(2, 6))) == 4
 
 
+def test_two_that_are_asked_for_are_two_however_alike_and_three_are_not() -> None:
+    """Cosine distance 0.1, where groups up to 0.45 are one voice."""
+    embeddings = np.array([[1.0, 0.0], [0.9, np.sqrt(1 - 0.9**2)]], np.float32)
+    assert len(find_voices(embeddings, [5.0, 5.0], limits(2, 2))) == 2
+    assert len(find_voices(embeddings, [5.0, 5.0], limits(3, 3))) == 1
+
+
 def test_a_spurious_group_takes_no_voice_s_place() -> None:
     rng = np.random.default_rng(4)
     centres, embeddings = spoken(rng, 61, voices=3)

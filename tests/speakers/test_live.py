@@ -18,6 +18,7 @@ from asrcli.speakers.clustering import ClusterLimits
 from asrcli.speakers.diarizer import Diarizer, Pieces, Voice
 from asrcli.speakers.live import _KEPT, SpeakerMemory, StreamDiarizer
 from asrcli.speakers.loading import SERVICE, Prepared, diarization_spec
+from asrcli.speakers.types import same_direction
 from asrcli.transcript import Segment, Turn, Word
 from tests.speakers.tone_voices import RATE, conversation
 
@@ -121,6 +122,28 @@ def test_a_pipe_is_a_recording_until_its_first_segments_are_settled(
     (warning,) = stream.warnings
     span = f"{50 + heard:.1f} to {52 + heard:.1f} s"
     assert warning == f"speakers: {span}: Their sound is not held any more: recognition is too far behind."
+
+
+def test_older_pieces_are_replaced_by_the_mean_of_each_voice() -> None:
+    """Speech of all of them counts as before, and windows stay in order, those of each sentence apart."""
+    memory, random, heard = SpeakerMemory(SpeakerOptions(enabled=True)), np.random.default_rng(0), 0.0
+    for sentence in range(30):
+        voice = sentence % 3
+        vectors = same_direction(np.eye(8)[[voice] * 20] + random.normal(0, 0.1, (20, 8))).astype(np.float32)
+        tracks = np.stack([5 + np.arange(20), np.zeros(20, np.int_)], axis=1)
+        voices = memory.voices(Pieces(vectors, np.full(20, 1.5), tracks), LIMITS)
+        heard += 20 * 1.5
+        assert memory.name(int((vectors @ voices.T).sum(axis=0).argmax()), None) == f"Speaker {voice + 1}"
+        windows = memory._pieces.tracks[:, 0]
+        assert (np.diff(windows) >= 0).all()
+        assert len(np.unique(windows[-40:])) == len(windows[-40:])
+        assert memory._pieces.seconds.sum() == pytest.approx(heard)
+        assert np.linalg.norm(memory._pieces.embeddings, axis=1) == pytest.approx(1.0)
+    assert len(memory._pieces.seconds) < 30 * 20
+    means = memory._pieces.embeddings[:3]
+    assert means.dtype == np.float32
+    assert means.argmax(axis=1).tolist() == [0, 1, 2]
+    assert means.max(axis=1).min() > 0.99
 
 
 @settings(max_examples=20)

@@ -188,6 +188,13 @@ def test_of_three_pieces_in_a_row_the_second_may_go_without_embedding(
     assert voices.asked == asked
 
 
+def test_of_each_run_of_three_pieces_the_second_may_go_without_embedding() -> None:
+    voices = Voices({0: ALIKE})
+    halves = [(0, 0, 122), (0, 122, 280), (1, 290, 412), (1, 412, 570)]
+    assert embedded(activity([(0, 280)], [(290, 570)]), voices) == halves
+    assert len(voices.asked) == 4
+
+
 def test_of_four_pieces_in_a_row_one_goes_without_embedding() -> None:
     voices = Voices({0: ALIKE})
     assert embedded(activity([(0, 470)]), voices) == [(0, 0, 100), (0, 100, 275), (0, 275, 470)]

@@ -37,6 +37,20 @@ def test_a_voice_of_short_pieces_alone_is_found() -> None:
     assert found(*long_ones(10), *short) == [0, 1, 2]
 
 
+def test_voices_that_segmentation_takes_apart_stay_two_beside_a_voice_of_short_pieces() -> None:
+    """Two voices of a telephone call, as alike as those of one; the third is of short pieces alone."""
+    for seed in (1, 2, 3):
+        rng = np.random.default_rng(seed)
+        call, one, other, third = same_direction(rng.standard_normal((4, 256)))
+        noise = same_direction(rng.standard_normal((12, 256)))
+        pair, short = np.array([one, other] * 3) + 1.1 * call + 0.6 * noise[:6], third + 0.3 * noise[6:]
+        vectors = same_direction(np.concatenate([pair, short])).astype(np.float32)
+        tracks = np.array([(at // 2, at % 2) for at in range(6)] + [(at // 2, 2) for at in range(6)])
+        order = np.argsort(tracks[:, 0], kind="stable")
+        heard = Pieces(vectors[order], np.array([2.0] * 6 + [0.7] * 6)[order], tracks[order])
+        assert len(voices_of(heard, ClusterLimits(0.4, 0.5))) == 3, seed
+
+
 def test_a_few_short_words_are_no_voice() -> None:
     assert found(*long_ones(10), (1, 1, 2, 0.7), (1, 1, 2, 0.7), (4, 1, 2, 0.7)) == [0, 1]
 
