@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import numpy as np
@@ -156,39 +157,47 @@ def _running(options: ServerSettings) -> Iterator[Running]:
             wyoming.listener.close()
 
 
-class Progress:
-    """A client that reads slowly, however slow the machine is: whenever the server looks at how much is unread, it
-    waits until the client has read a part.
+class SlowReader:
+    """A client that reads slowly while a server looks at its progress at least twice, and then quickly.
+
+    In the time in which the server wants `LEAST_READ` bytes to be read it reads four times as much, in four pieces.
     """
 
-    _PART = 2 * LEAST_READ
+    #: in place of WRITE_TIMEOUT; long, so that a machine that stops for a moment does not make the client too slow
+    PATIENCE = 3.0
 
-    def __init__(self) -> None:
-        self.received = self.checks = 0
-        self._changed = threading.Condition()
-        self._reading = True
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._until = time.monotonic() + 2.5 * self.PATIENCE
+        line.settimeout(60)
 
-    def add(self, size: int) -> None:
-        """The client has read."""
-        with self._changed:
-            self.received += size
-            self._changed.notify_all()
+    @classmethod
+    def watch(cls, monkeypatch: pytest.MonkeyPatch, module: Any) -> list[int]:
+        """The sizes that `unread` of this module finds from now on, with the patience of this class."""
+        looks: list[int] = []
 
-    def unread(self, transport: Any) -> int:
-        """In the place of `uvicorn_protocols.unread`."""
-        with self._changed:
-            self.checks += 1
-            wanted = self.received + self._PART
-            assert self._changed.wait_for(lambda: self.received >= wanted or not self._reading, 30)
-        return unread(transport)
+        def look(transport: Any) -> int:
+            looks.append(unread(transport))
+            return looks[-1]
 
-    def __enter__(self) -> Self:
-        return self
+        monkeypatch.setattr(module, "WRITE_TIMEOUT", cls.PATIENCE)
+        monkeypatch.setattr(module, "unread", look)
+        return looks
 
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._reading = False
-            self._changed.notify_all()
+    @staticmethod
+    def connect(port: int) -> socket.socket:
+        """A connection for which the kernel keeps little."""
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LEAST_READ)
+        line.connect(("127.0.0.1", port))
+        return line
+
+    def read(self) -> bytes:
+        """The next bytes; none at the end."""
+        if time.monotonic() > self._until:
+            return self._line.recv(1 << 17)
+        time.sleep(self.PATIENCE / 4)
+        return self._line.recv(LEAST_READ)
 
 
 @pytest.fixture(scope="session")

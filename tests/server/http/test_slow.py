@@ -20,7 +20,7 @@ from asrcli.server.bounds import MAX_BODY_READ
 from asrcli.server.http import uvicorn_protocols, workspaces
 from asrcli.server.http.monitoring import Metrics, MetricsMiddleware
 from asrcli.server.settings import ServerSettings
-from tests.server.conftest import Progress, Running
+from tests.server.conftest import Running, SlowReader
 
 HEAD = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
@@ -158,9 +158,7 @@ def test_long_answers_are_sent_in_pieces(size: int) -> None:
 
 @pytest.mark.slow
 def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.05)
-    body, progress = b"x" * (8 << 20), Progress()
-    monkeypatch.setattr(uvicorn_protocols, "unread", progress.unread)
+    looks, body = SlowReader.watch(monkeypatch, uvicorn_protocols), b"x" * (8 << 20)
 
     async def app(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         if scope["type"] == "http":
@@ -181,17 +179,13 @@ def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch: pytest.Mo
     try:
         assert started.wait(60)
         received = b""
-        with socket.socket() as line, progress:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            line.connect(listener.getsockname())
+        with SlowReader.connect(listener.getsockname()[1]) as line:
             line.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-            while piece := line.recv(1 << 17):
+            reader = SlowReader(line)
+            while piece := reader.read():
                 received += piece
-                progress.add(len(piece))
-                if progress.checks < 10:
-                    time.sleep(0.01)
     finally:
         server.should_exit = True
         thread.join(60)
     assert received.partition(b"\r\n\r\n")[2] == body
-    assert progress.checks > 2
+    assert len(looks) > 2

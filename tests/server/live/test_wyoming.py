@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,7 +21,7 @@ from wyoming.ping import Ping, Pong
 
 from asrcli.server.http import uvicorn_protocols
 from asrcli.server.protocols.wyoming import events
-from tests.server.conftest import MODEL, Progress, Running
+from tests.server.conftest import MODEL, Running, SlowReader
 
 from .conftest import PATIENCE, pcm, plain
 
@@ -318,23 +317,17 @@ def test_a_client_that_never_reads_is_disconnected(server: Running, monkeypatch:
 
 @pytest.mark.slow
 def test_a_client_that_reads_slowly_gets_all_answers(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "WRITE_TIMEOUT", 0.05)
-    text, count, progress = "x" * 200_000, 40, Progress()
-    monkeypatch.setattr(events, "unread", progress.unread)
+    looks = SlowReader.watch(monkeypatch, events)
+    text, count, received = "x" * 200_000, 40, 0
     data = json.dumps({"text": text}).encode()
     ping = b'{"type": "ping", "data_length": %d}\n' % len(data) + data
-    with socket.socket() as line:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.settimeout(30)
-        line.connect(("127.0.0.1", server.wyoming_port))
+    with SlowReader.connect(server.wyoming_port) as line:
+        reader = SlowReader(line)
         sender = threading.Thread(target=line.sendall, args=(ping * count,))
         sender.start()
-        with progress:
-            while progress.received < len(text) * count:
-                piece = line.recv(1 << 13)
-                assert piece, f"closed after {progress.received} bytes"
-                progress.add(len(piece))
-                if progress.checks < 20:
-                    time.sleep(0.01)
+        while received < len(text) * count:
+            piece = reader.read()
+            assert piece, f"closed after {received} bytes"
+            received += len(piece)
         sender.join()
-    assert progress.checks > 2
+    assert len(looks) > count + 2  # one for each answer, and two for each time at which it looks again
