@@ -127,7 +127,12 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
                 return FfmpegReader(file_url(Path(kept.name)), options)
         seek = at if has_index(head) else 0.0
         return FfmpegReader(
-            file_url(path), options, seek=seek, lacking=lambda: seen.lacking, counted=lambda: seen.counted
+            file_url(path),
+            options,
+            seek=seek,
+            lacking=lambda: seen.lacking,
+            counted=lambda: seen.counted,
+            uncounted=seen.uncounted,
         )
 
     def part(start: int, end: int) -> Reader:

@@ -6,7 +6,13 @@ from typing import BinaryIO, cast
 
 from asrcli.audio.containers.avi import counted_seconds
 from asrcli.audio.containers.declared_size import DeclaredSize
-from asrcli.audio.containers.header_scan import INSIDE_PACKET, size_declared_in, warnings_at_end, warnings_of_breaks
+from asrcli.audio.containers.header_scan import (
+    INSIDE_PACKET,
+    has_placeholders,
+    size_declared_in,
+    warnings_at_end,
+    warnings_of_breaks,
+)
 from asrcli.audio.containers.joining.files import JoinedStream, unknown_bytes
 from asrcli.audio.containers.packets import FrameChain
 from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header
@@ -94,5 +100,6 @@ class StreamParts:
             at_end=at_end,
             live=self._live,
             counted=lambda: counted_seconds(pump.reread),
+            uncounted=has_placeholders(pump.reread),
         )
         return self._reader

@@ -278,3 +278,43 @@ def test_sound_that_no_size_counts_is_not_unknown(
     for decoded in read(data, tmp_path):
         assert decoded.heard() == pytest.approx(TIMES, abs=0.1)
         assert not any(warning.startswith("damaged: ") for warning in decoded.warnings), decoded.warnings
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        pytest.param("avi", "mp2"),
+        pytest.param("avi", "ac3", marks=pytest.mark.slow),
+        pytest.param("avi", "pcm_s16le", marks=pytest.mark.slow),
+        pytest.param("rm", "ac3"),
+    ],
+)
+def test_lengths_that_are_placeholders(container: str, codec: str, wav: Path, tmp_path: Path) -> None:
+    """Of AVI and RealMedia that ffmpeg wrote to a pipe, hours were reported as missing."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", wav, "-c:a", codec]
+    data = subprocess.run([*command, "-f", container, "-"], check=True, capture_output=True).stdout
+    found = read(data, tmp_path)
+    assert [decoded.warnings for decoded in found] == [[], []]
+    assert all(decoded.stream.info.duration is None for decoded in found)
+    for decoded in read(data[: len(data) // 2 + 1], tmp_path):
+        assert any("truncated: " in warning for warning in decoded.warnings)
+
+
+CAMERA_TRAILERS = {
+    "text": b"$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W*6A\r\n" * 100,
+    "picture": b"\xff\xd8\xff\xe0" + JUNK + b"\xff\xd9",
+    "insta360": JUNK + struct.pack("<II", len(JUNK) + 40, 3) + b"8db42d694ccc418790edff439fe026bf",
+    "samsung": b"\0\0\1\x0a\x0e\0\0\0Image_UTC_Data" + JUNK + b"SEFH" + bytes(20) + struct.pack("<I", 24) + b"SEFT",
+    "boxes": b"".join(
+        struct.pack(">I", 8 + len(JUNK)) + name + JUNK for name in (b"free", b"uuid", b"gps ", b"\xa9xyz")
+    ),
+}
+
+
+@pytest.mark.parametrize("tail", CAMERA_TRAILERS.values(), ids=CAMERA_TRAILERS)
+def test_what_cameras_append(tail: bytes, recording: Callable[[str], bytes], tmp_path: Path) -> None:
+    """Places, pictures and motion behind the boxes of MP4 were reported as sound that may be missing."""
+    data = recording("m4a")
+    for decoded in read(data + tail, tmp_path):
+        assert decoded.heard() == pytest.approx(TIMES, abs=0.1)
+        assert decoded.warnings == []

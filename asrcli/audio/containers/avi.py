@@ -1,8 +1,11 @@
 """AVI files: how long the sound is, as the header counts it, and headers of chunks that are damaged."""
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from itertools import islice
+
+from asrcli.audio.containers.declared_size import size_known
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
@@ -19,20 +22,50 @@ _HEAD = 1 << 16
 _FIELDS = (28, 32, 40)
 #: the longest recording that is believed: seconds
 _LONGEST = 1_000_000
+#: a length from which on it is what ffmpeg writes to pipes
+_PLACEHOLDER = 1 << 30
+_CHUNK = re.compile(rb"\d\d(?:dc|db|wb|pc|tx)|ix\d\d|idx1|JUNK|LIST|RIFF")
 
 
 def counted_seconds(read: Read) -> float | None:
     """The length of the only audio stream; None where the header has none, several, or a length of 0."""
     if read(4, 0) != b"RIFF" or read(4, 8) != b"AVI ":
         return None
+    lengths = _sounds(read)
+    return lengths[0][0] if len(lengths) == 1 and 0 < lengths[0][0] < _LONGEST else None
+
+
+def is_open_ended(read: Read) -> bool:
+    """Whether the file was written to a pipe, so that its lengths are placeholders."""
+    head = read(12, 0)
+    if head[:4] != b"RIFF" or head[8:] != b"AVI " or size_known(int.from_bytes(head[4:8], "little")):
+        return False
+    return any(count >= _PLACEHOLDER for _, count in _sounds(read))
+
+
+def ends_inside(read: Read, size: int) -> bool:
+    """Whether an open-ended file of `size` bytes ends within a chunk; False where its chunks cannot be followed."""
+    position = 12
+    while position < size:
+        head = read(12, position)
+        if not _CHUNK.match(head):
+            return False
+        length = int.from_bytes(head[4:8], "little")
+        opens = head[:4] == b"RIFF" or head[8:] in {b"movi", b"rec "}
+        position += 12 if opens else 8 + length + length % 2
+    return position > size + 1
+
+
+def _sounds(read: Read) -> list[tuple[float, int]]:
+    """(length in seconds, in the units of the stream) of each audio stream, as its header has it."""
     head, lengths = read(_HEAD, 0), []
     at = head.find(b"strh")
     while at >= 0:
         if head[at + 8 : at + 12] == b"auds":
             scale, rate, count = (int.from_bytes(head[at + place : at + place + 4], "little") for place in _FIELDS)
-            lengths.append(count * scale / max(1, rate))
+            lengths.append((count * scale / max(1, rate), count))
         at = head.find(b"strh", at + 4)
-    return lengths[0] if len(lengths) == 1 and 0 < lengths[0] < _LONGEST else None
+    return lengths
 
 
 def lost_headers(read: Read) -> list[tuple[int, bytes]]:

@@ -17,6 +17,8 @@ SHORTENED = "perhaps truncated: the time of the last page is before the end of t
 _MAX_PARTS = 1000
 #: bytes behind the sound that are not worth a warning
 _SMALL = 256
+#: where the header of RealMedia has the number of packets and their duration
+_REAL_HEAD, _REAL_COUNTS = 52, slice(44, 52)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class HeaderScan:
     length: float | Literal["header", "unknown"] = "header"
     #: seconds of sound that the header counts, where ffmpeg does not rely on it
     counted: float | None = None
+    #: the lengths in the header are placeholders
+    uncounted: bool = False
     #: part of the sound's bytes that the header claims and the file lacks
     lacking: float = 0.0
     #: (start, end) in bytes of recordings that were joined; decoders give up where channels or rate change
@@ -62,12 +66,22 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     unknown = tuple(map(unknown_bytes, joined.unknown)) + (INSIDE_PACKET,) * joined.cut
     if joined.parts:
         return HeaderScan(whole=False, parts=joined.parts, warnings=unknown)
-    if claim := declared_size.declared_size(read):
+    if thorough and has_placeholders(read):
+        cut = avi.ends_inside(read, size) or joined.cut
+        seen = HeaderScan(uncounted=True, warnings=(INSIDE_PACKET,) * cut)
+    elif claim := declared_size.declared_size(read):
         is_avi = thorough and claim.size and read(4, 8) == b"AVI "
         seen = _avi(read, size, claim) if is_avi else _sized(read, size, claim)
     else:
         seen = _uncounted(read, size, thorough=thorough)
     return seen if seen.lacking or seen.warnings else replace(seen, warnings=unknown)
+
+
+def has_placeholders(read: Read) -> bool:
+    """Whether the lengths in a header are placeholders: of AVI and RealMedia that were written to a pipe."""
+    head = read(_REAL_HEAD, 0)
+    real = head[:4] == b".RMF" and head[18:22] == b"PROP" and not any(head[_REAL_COUNTS])
+    return real or avi.is_open_ended(read)
 
 
 def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:

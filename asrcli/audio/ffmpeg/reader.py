@@ -4,6 +4,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,15 +176,17 @@ class FfmpegReader:
         at_end: Callable[[], Sequence[str]] = tuple,
         live: bool = False,
         counted: Callable[[], float | None] = lambda: None,
+        uncounted: bool = False,
     ) -> None:
         """Start ffmpeg and wait for its first samples. `url` is from `file_url`, or "pipe:0" with a `feeder`; `seek`:
         seconds to skip in a container with an index; `lacking` returns at the end the part known to be missing: if any
         is, a damaged last packet is not reported again; `at_end` returns warnings about an end without a known length;
-        `live`: deliver samples as they arrive; `counted` returns the seconds that the header counts.
+        `live`: deliver samples as they arrive; `counted` returns the seconds that the header counts;
+        `uncounted`: what it has is a placeholder.
         Raises FfmpegMissingError: there is no ffmpeg; InputError: nothing can be decoded.
         """
         self._options, self._feeder, self._lacking, self._live = options, feeder, lacking, live
-        self._at_end, self._counted = at_end, counted
+        self._at_end, self._counted, self._uncounted = at_end, counted, uncounted
         self.rate = SAMPLE_RATE
         self.warnings: list[str] = []
         self._pending: deque[Piece] = deque()
@@ -208,7 +211,7 @@ class FfmpegReader:
 
     @property
     def claimed(self) -> float | None:
-        claimed, counted = self._log.claimed, self._counted()
+        claimed, counted = None if self._uncounted else self._log.claimed, self._counted()
         return max(claimed, counted) if claimed and counted and self._lacking() else claimed or counted
 
     def skip(self, seconds: float) -> float:
@@ -242,6 +245,8 @@ class FfmpegReader:
             raise _failure(log, self._choice, self._process.returncode)
         self._choice.check(log)
         self.info = _form(log, self._options)
+        if self._uncounted:
+            self.info = replace(self.info, duration=None)
         self.warnings += self._choice.notices(log)
         self.channels = self._child.parser.channels or 1
         self.layout = default_layout("", self.channels) if self.channels > 2 else ""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
-from asrcli.audio.containers.joining.forms import BROKEN, UNKNOWN
+from asrcli.audio.containers.joining.forms import BROKEN, UNKNOWN, real
 from asrcli.audio.containers.joining.frames import walk_amr, walk_frames
 from asrcli.audio.containers.joining.walks import FileParts, Read, walk_of
 from asrcli.audio.containers.mpeg import skip_tags
+from asrcli.audio.containers.sniff import not_audio
 
 #: parts of a file that are walked over at most
 _MAX_STEPS = 4_000_000
@@ -19,6 +20,9 @@ _MAX_STEPS = 4_000_000
 _SMALL = 256
 _PADDING = (0x00, 0xFF)
 _PIECE = 1 << 16
+#: what motion data of Insta360, and pictures and notes of Samsung, end with
+_CAMERA_ENDS = (b"8db42d694ccc418790edff439fe026bf", b"SEFT")
+_LAST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def joined_files(read: Read, size: int, limit: int) -> JoinedFiles:
                 break
         if parts.unknown is not None and _is_more(read, parts.unknown, min(end, size)):
             unknown.append(parts.unknown)
-        cut = walk in {walk_frames, walk_amr} and size < end < UNKNOWN
+        cut = walk in {walk_frames, walk_amr, real} and size < end < UNKNOWN
         if end >= size or len(starts) > limit or walk_of(read, end) is None:
             break
         starts.append(end)
@@ -60,12 +64,19 @@ def unknown_bytes(position: int) -> str:
 
 
 def _is_more(read: Read, start: int, end: int) -> bool:
-    """Whether the bytes are more than tags and padding."""
+    """Whether the bytes are more than tags, padding, and what cameras append."""
+    if is_no_sound(read(_PIECE, start), read(_LAST, max(start, end - _LAST))):
+        return False
     position, count = skip_tags(read, start)[0], 0
     while count < _SMALL and (piece := read(min(_PIECE, end - position), position)):
         count += _sounding(piece)
         position += len(piece)
     return count >= _SMALL
+
+
+def is_no_sound(first: bytes, last: bytes) -> bool:
+    """Whether bytes that start and end so are certainly no sound."""
+    return bool(first) and (not_audio(first) is not None or last.endswith(_CAMERA_ENDS))
 
 
 def _sounding(data: bytes) -> int:
@@ -85,6 +96,8 @@ class JoinedStream:
         self._ends: Iterator[int] = iter(())
         #: bytes of no known form in the current file, padding not counted
         self._unknown = 0
+        #: the first and the last of them
+        self._first = self._last = b""
         #: another file follows here
         self.at_next, self._ended = True, False
 
@@ -96,6 +109,7 @@ class JoinedStream:
         self._parts = FileParts(walk, self._peek, self._position) if walk else None
         self._ends = iter(self._parts or ())
         self._unknown, self.at_next = 0, False
+        self._first = b""
         return bool(self._peek(1, self._position))
 
     def skip_rest(self) -> None:
@@ -116,7 +130,8 @@ class JoinedStream:
     @property
     def unknown(self) -> int | None:
         """From where on bytes followed this file that are no part of it and start no other; None for few or none."""
-        return self._parts.unknown if self._parts and self._unknown >= _SMALL else None
+        more = self._unknown >= _SMALL and not is_no_sound(self._first, self._last)
+        return self._parts.unknown if self._parts and more else None
 
     def read1(self, size: int) -> bytes:
         """The next bytes of this file."""
@@ -133,6 +148,8 @@ class JoinedStream:
         self._held = self._held[len(data) :]
         if self._parts and self._parts.unknown is not None and self._position >= self._parts.unknown:
             self._unknown += _sounding(data)
+            self._first += data[: _PIECE - len(self._first)]
+            self._last = (self._last + data)[-_LAST:]
         self._position += len(data)
         return data
 

@@ -43,6 +43,8 @@ _LAST_VOC_BLOCK = 9
 #: chunks of RealMedia behind the first one, and bytes that ffmpeg counts too many for those with sound
 _REAL_CHUNKS = {b"PROP", b"CONT", b"MDPR", b"DATA", b"INDX", b"RMMD", b"RMJE", b"RMMX"}
 _REAL_SURPLUS = 10
+#: bytes of the chunk with sound where nothing counts it, and of a packet's header
+_REAL_EMPTY, _REAL_PACKET = 18, 12
 #: bytes of a TTA file's table of frames at most
 _LONGEST_TABLE = 1 << 22
 
@@ -209,7 +211,20 @@ def real(read: Read, position: int) -> Iterator[int]:
     while len(head := read(8, position)) == 8 and head[:4] in _REAL_CHUNKS:
         size = int.from_bytes(head[4:], "big")
         position = position + size if size_known(size) else UNKNOWN
+        if head[:4] == b"DATA" and size == _REAL_EMPTY:
+            yield position
+            yield from _real_packets(read, position)
+            return
         yield position - _REAL_SURPLUS if head[:4] == b"DATA" and position < UNKNOWN else position
+
+
+def _real_packets(read: Read, position: int) -> Iterator[int]:
+    while len(head := read(4, position)) == 4 and head[:2] in {b"\0\0", b"\0\1"}:
+        size = int.from_bytes(head[2:], "big")
+        if size < _REAL_PACKET:
+            break
+        position += size
+        yield position
 
 
 def wtv(read: Read, position: int) -> Iterator[int]:
@@ -219,5 +234,6 @@ def wtv(read: Read, position: int) -> Iterator[int]:
 
 
 def _is_name(name: bytes) -> bool:
-    """Whether this can be the name of a box: some programs use spaces."""
-    return len(name) == 4 and name.isascii() and name.replace(b" ", b"x").isalnum()
+    """Whether this can be the name of a box: some programs use spaces, QuickTime the sign of copyright."""
+    name = name.removeprefix(b"\xa9").replace(b" ", b"x")
+    return len(name) in {3, 4} and name.isascii() and name.isalnum()
