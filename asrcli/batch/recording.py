@@ -23,7 +23,6 @@ from asrcli.errors import InputChangedError
 from asrcli.storage.file_access import read_stored
 from asrcli.storage.places import is_stored
 
-_BLOCK = 1 << 20
 #: bytes of a second of sound, roughly: enough to start the longest first
 _BYTES_A_SECOND = {
     ".wav": 64_000, ".flac": 60_000, ".sph": 16_000, ".amr": 1_500, ".opus": 6_000, ".ogg": 12_000,
@@ -127,11 +126,9 @@ def hash_file(path: Path) -> str:
     if is_stored(path):
         for piece in read_stored(path):
             total.update(piece)
-        return total.hexdigest()
-    buffer = memoryview(bytearray(_BLOCK))
-    with open(path, "rb", buffering=0) as stream:
-        while count := stream.readinto(buffer):
-            total.update(buffer[:count])
+    else:
+        with open(path, "rb", buffering=0) as stream:
+            hashlib.file_digest(stream, lambda: total)
     return total.hexdigest()
 
 

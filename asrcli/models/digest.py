@@ -12,18 +12,14 @@ from pathlib import Path
 
 from asrcli.storage.atomic import write_atomic
 
-_BLOCK = 1 << 20
 #: name of the file with known sums in the cache folder
 DIGESTS = "digests.json"
 
 
 def sha256_file(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _walk(files: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
