@@ -21,16 +21,16 @@ from asrcli.backends.checks import (
     weights_notice,
 )
 from asrcli.backends.funasr.companions import VAD
+from asrcli.backends.types import ModelSpec
 from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
+from asrcli.transcript import Transcript
 
 if TYPE_CHECKING:
-    from asrcli.backends.types import ModelSpec
     from asrcli.models.entry import Kind
     from asrcli.models.registry import Registry
     from asrcli.speakers.loading import Prepared
-    from asrcli.transcript import Transcript
 
 #: name (None: the default) and kind -> the model, fetched first where the caller wants that
 Get = Callable[[str | None, "Kind"], "ModelSpec"]

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from asrcli.backends.model_type import ModelType
     from asrcli.backends.types import Checks
 

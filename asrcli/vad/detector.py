@@ -14,6 +14,7 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import VadOptions
 from asrcli.storage.onnx_file import read_signature
+from asrcli.vad.gain import GainNormalizer
 from asrcli.vad.types import LEVEL_HOP, WINDOW, SpeechDetector
 
 #: samples, and the size and number of windows at their end -> the probability of speech in each window
@@ -37,7 +38,6 @@ def new_detector(options: VadOptions) -> SpeechDetector:
     """
     if not options.enabled:
         return AlwaysSpeech()
-    from asrcli.vad.gain import GainNormalizer
     from asrcli.vad.silero import Silero, UnknownNetworkError, embedded_model, load_network
 
     path = options.model or embedded_model()
@@ -54,8 +54,6 @@ def new_detector(options: VadOptions) -> SpeechDetector:
 
 def engine_detector(submit: Submit) -> SpeechDetector:
     """A detector for a fresh stream that runs in the engine process (`backends.funasr.companions.FsmnVad`)."""
-    from asrcli.vad.gain import GainNormalizer
-
     return GainNormalizer(_EngineVad(submit))
 
 

@@ -6,20 +6,26 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from asrcli.cli.framework.command import examples, more_options, takes
 from asrcli.cli.request.arguments import ModelArguments, QuietArguments
-from asrcli.formats import FORMATS, format_of
-from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, ShorthandOptions, VadOptions
+from asrcli.errors import UsageError
+from asrcli.formats import FORMATS, Format, format_of
+from asrcli.options import (
+    AudioOptions,
+    CueOptions,
+    RawFormat,
+    RecognitionOptions,
+    ShorthandOptions,
+    TranscribeOptions,
+    VadOptions,
+)
 from asrcli.options.declarations import option
-
-if TYPE_CHECKING:
-    from asrcli.formats import Format
-    from asrcli.options import TranscribeOptions
-    from asrcli.transcript import Transcript
+from asrcli.options.values import cue_options, transcribe_options
+from asrcli.transcript import Transcript
 
 _CUE_FILES = {".srt": "srt", ".vtt": "vtt"}
 
@@ -68,7 +74,6 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     from asrcli.alignment.placing import align_lines
     from asrcli.api import check_recording
     from asrcli.cli.framework.console import check_stdout
-    from asrcli.options.values import cue_options, transcribe_options
     from asrcli.storage.atomic import check_writable
     from asrcli.storage.places import output_place
     from asrcli.storage.text import read_text
@@ -105,8 +110,6 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
 
 
 def _format(arguments: AlignArguments) -> Format:
-    from asrcli.errors import UsageError
-
     for one in (arguments.audio, arguments.text):
         if arguments.output is not None and arguments.output.exists() and arguments.output.samefile(one):
             raise UsageError(f"-o {arguments.output} is an input itself.", "Give the output another name.")

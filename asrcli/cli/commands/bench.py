@@ -12,7 +12,8 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import JsonArguments, ModelDirArguments
-from asrcli.options import readers
+from asrcli.errors import UsageError
+from asrcli.options import RecognitionOptions, readers
 from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
@@ -70,7 +71,6 @@ def bench(ctx: typer.Context, arguments: BenchArguments) -> int:
     from asrcli.backends.process.resource_limits import default_jobs
     from asrcli.bench.measure import measure, recommended, recording_of, thread_counts
     from asrcli.models.registry import Registry
-    from asrcli.options import RecognitionOptions
 
     reference = _reference(arguments)
     registry = Registry(arguments.model_dir)
@@ -111,7 +111,6 @@ def _reference(arguments: BenchArguments) -> str | None:
     """The text to compare with; a missing package is reported before anything is measured."""
     if arguments.reference is None:
         return None
-    from asrcli.errors import UsageError
     from asrcli.evaluate.normalization import normalizer
     from asrcli.storage.text import read_text
 

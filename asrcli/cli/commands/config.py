@@ -8,6 +8,7 @@ import typer
 
 from asrcli.cli.framework.command import declarations_of, examples, without_layers
 from asrcli.cli.framework.settings import SECRETS, default_path, key_of, origin_of, settings_of, variables
+from asrcli.errors import UsageError
 
 app = typer.Typer(help="Show the settings in use and where each comes from.")
 
@@ -66,8 +67,6 @@ def init(
     ctx: typer.Context, force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False
 ) -> None:
     """Write a config file with every setting of 'transcribe', each commented out, and print its path."""
-    from asrcli.errors import UsageError
-
     place: Path = ctx.obj.config or default_path()
     if place.exists() and not force:
         raise UsageError(f"{place} exists.", "Edit it, or replace it with --force.")

@@ -11,11 +11,11 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import ModelDirArguments, QuietArguments
+from asrcli.errors import AsrcliError, ModelNotInstalledError, UsageError
 from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
     from asrcli.cli.framework.console import Console
-    from asrcli.errors import AsrcliError
     from asrcli.models.mirrors import Mirror
     from asrcli.models.store import Store
 
@@ -49,7 +49,6 @@ asrcli download-model whisper-turbo --from sherpa-onnx-whisper-turbo.tar.bz2"""
 )
 def download_model(ctx: typer.Context, arguments: DownloadArguments) -> int:
     """Download models, check and install them. An interrupted download resumes when the command is run again."""
-    from asrcli.errors import UsageError
     from asrcli.models.registry import Registry
     from asrcli.models.store import Store
 
@@ -72,8 +71,6 @@ def _attempt(
     console: Console, store: Store, name: str, order: DownloadArguments, mirrors: list[Mirror]
 ) -> AsrcliError | None:
     """Install one model. A failure is returned, as others may be installed."""
-    from asrcli.errors import AsrcliError
-
     try:
         _install(console, store, name, order, mirrors)
     except AsrcliError as error:
@@ -83,7 +80,6 @@ def _attempt(
 
 def _install(console: Console, store: Store, name: str, order: DownloadArguments, mirrors: list[Mirror]) -> None:
     from asrcli.cli.report.download_progress import download_progress
-    from asrcli.errors import ModelNotInstalledError
 
     if store.registry.installed(name) and not order.force:
         console.notice(f"{name} is installed in {store.registry.folder(store.registry.entry(name))}.")

@@ -12,6 +12,8 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import JsonArguments
+from asrcli.errors import UsageError
+from asrcli.language_codes import language_code
 from asrcli.options import readers
 from asrcli.options.declarations import option
 
@@ -76,7 +78,6 @@ def evaluate(ctx: typer.Context, arguments: EvaluateArguments) -> int:
     """
     from asrcli.evaluate.reading import read_reference_turns, read_references
     from asrcli.evaluate.scoring import ScoringOptions, left_over, pool, score_file, to_dict
-    from asrcli.language_codes import language_code
 
     options = ScoringOptions(
         language=language_code(arguments.language),
@@ -106,7 +107,6 @@ def evaluate(ctx: typer.Context, arguments: EvaluateArguments) -> int:
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    from asrcli.errors import UsageError
     from asrcli.evaluate.reading import SUFFIXES, is_result
 
     for path in paths:

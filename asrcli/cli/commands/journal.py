@@ -12,6 +12,7 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import JsonArguments
+from asrcli.errors import ExitCode, UsageError
 from asrcli.options import readers
 from asrcli.options.declarations import option
 
@@ -124,7 +125,6 @@ def export(ctx: typer.Context, arguments: JournalExportArguments) -> int:
     from asrcli.batch.export.shards import line_of, write_shards
     from asrcli.batch.inputs.paths import printable
     from asrcli.batch.journal import Journal
-    from asrcli.errors import ExitCode, UsageError
     from asrcli.storage.places import output_place
 
     if arguments.folder == "-" and arguments.format == "parquet":
@@ -158,7 +158,6 @@ def export(ctx: typer.Context, arguments: JournalExportArguments) -> int:
 def _existing(path: Path) -> Path:
     """The journal that a path means. Raises UsageError: there is none."""
     from asrcli.batch import journal_of
-    from asrcli.errors import UsageError
     from asrcli.storage.places import place_of
 
     place = place_of(path)

@@ -7,6 +7,8 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import ModelDirArguments
+from asrcli.distribution import pip_install
+from asrcli.errors import MissingExtraError, UsageError
 from asrcli.options.declarations import option
 
 
@@ -37,9 +39,6 @@ def mcp(ctx: typer.Context, arguments: McpArguments) -> None:
     refused.
     """
     from importlib.util import find_spec
-
-    from asrcli.distribution import pip_install
-    from asrcli.errors import MissingExtraError, UsageError
 
     for package in ("mcp", "fastapi", "prometheus_client"):
         if find_spec(package) is None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from asrcli.backends.registry import BACKENDS
+from asrcli.backends.registry import BACKENDS, runs_on
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.report.model_facts import facts_of, facts_of_path, print_table, row_of, verified
 from asrcli.cli.request.arguments import JsonArguments, ModelDirArguments
-from asrcli.models.entry import KINDS
+from asrcli.errors import ExitCode, ModelNotInstalledError, UnknownModelError, UsageError
+from asrcli.language_codes import language_code
+from asrcli.models.entry import KINDS, parse_entry
 from asrcli.options import readers
 from asrcli.options.declarations import option
 
@@ -122,9 +124,6 @@ asrcli models list --kind embedding --installed --json"""
 )
 def list_(ctx: typer.Context, arguments: ListArguments) -> None:
     """List the models of the catalogue and of models.yaml, and the embedded one."""
-    from asrcli.backends.registry import runs_on
-    from asrcli.language_codes import language_code
-
     registry = _registry(arguments)
     wanted = language_code(arguments.language)
     entries = [
@@ -149,8 +148,6 @@ def list_(ctx: typer.Context, arguments: ListArguments) -> None:
 @examples("asrcli models show sensevoice-small\nasrcli models show sensevoice-small --json | jq .files")
 def show(ctx: typer.Context, arguments: ShowArguments) -> None:
     """Print all data of a model (name or folder): type, files, languages, licence, address, whether it is installed."""
-    from asrcli.errors import UnknownModelError
-
     registry = _registry(arguments)
     try:
         facts = facts_of(registry, registry.entry(arguments.name))
@@ -187,8 +184,6 @@ def verify(ctx: typer.Context, arguments: VerifyArguments) -> int:
     """Compare models with the checksums of their installation and with the published exports of their types (inputs,
     outputs, metadata, tokens); exit code 4 if any differs.
     """
-    from asrcli.errors import ExitCode
-
     store = _store(arguments)
     registry = store.registry
     here = [entry for entry in registry.entries() if entry.files and not registry.missing(entry)]
@@ -244,7 +239,6 @@ asrcli models add my-model /srv/zh --type paraformer --file paraformer=model.onn
 def add(ctx: typer.Context, arguments: AddArguments) -> None:
     """Register a folder with a model of your own, or a server, in models.yaml. The files stay where they are."""
     from asrcli.models.detect import detect
-    from asrcli.models.entry import parse_entry
     from asrcli.models.yaml_file import add_entry
 
     registry, name, place = _registry(arguments), arguments.name, arguments.place
@@ -314,8 +308,6 @@ def _plain(value: Any) -> Any:
 
 
 def _check_installed(registry: Registry, name: str, *, whole: bool = False) -> None:
-    from asrcli.errors import ModelNotInstalledError
-
     entry = registry.entry(name)
     if not registry.folder(entry).is_dir() or (whole and registry.missing(entry)):
         raise ModelNotInstalledError(
@@ -324,8 +316,6 @@ def _check_installed(registry: Registry, name: str, *, whole: bool = False) -> N
 
 
 def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
-    from asrcli.errors import UsageError
-
     pairs = dict(text.split("=", 1) for text in texts if "=" in text)
     if len(pairs) != len(texts):
         raise UsageError("--file takes KEY=NAME, each key once.", "For example: --file model=model.onnx")

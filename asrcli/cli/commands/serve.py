@@ -13,7 +13,7 @@ import typer
 from asrcli.cli.framework.command import examples, more_options, rewrites_arguments, takes
 from asrcli.cli.request.arguments import ModelArguments, ReportArguments
 from asrcli.distribution import pip_install
-from asrcli.errors import ExitCode, ModelError
+from asrcli.errors import ExitCode, MachineError, MissingExtraError, ModelError, UsageError
 from asrcli.options import readers
 from asrcli.options.declarations import from_values, option
 from asrcli.server.settings import ServerSettings
@@ -122,8 +122,6 @@ def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
 def _check(settings: ServerSettings) -> int:
     import httpx
 
-    from asrcli.errors import MachineError
-
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 -- not bound here
     url = httpx.URL(
         scheme="https" if settings.certfile else "http", host=host, port=settings.port, path="/health/ready"
@@ -147,8 +145,6 @@ def _announce(console: Console, what: str, url: str) -> None:
 
 def _need_extra() -> None:
     from importlib.util import find_spec
-
-    from asrcli.errors import MissingExtraError
 
     for package in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client", "fastapi_offline"):
         if find_spec(package) is None:
@@ -196,8 +192,6 @@ def _enabled(names: tuple[str, ...], registry: Registry) -> tuple[str, ...]:
 
 def _not_empty(keys: tuple[str, ...]) -> tuple[str, ...]:
     """The keys. An empty one is usually an unset variable, and would disable authentication."""
-    from asrcli.errors import UsageError
-
     if not all(key.strip() for key in keys):
         raise UsageError("An API key is empty.", "Give --api-key a key, or leave it out.")
     return keys
@@ -205,8 +199,6 @@ def _not_empty(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 def _lines_of(path: Path | None, option_name: str) -> list[str]:
     """The keys in a file, one a line; [] without a file."""
-    from asrcli.errors import UsageError
-
     if path is None:
         return []
     try:
@@ -222,8 +214,6 @@ def _lines_of(path: Path | None, option_name: str) -> list[str]:
 
 def _webhook_secret(secret: str | None, path: Path | None) -> str | None:
     """None: no webhooks; an empty secret signs nothing."""
-    from asrcli.errors import UsageError
-
     if secret and path is not None:
         raise UsageError("--webhook-secret and --webhook-secret-file exclude each other.", "Give one of them.")
     return secret or next(iter(_lines_of(path, "--webhook-secret-file")), None)

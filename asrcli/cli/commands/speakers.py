@@ -12,6 +12,8 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import JsonArguments, ModelDirArguments
+from asrcli.errors import InputError, UsageError
+from asrcli.options import AudioOptions, SpeakerOptions, VadOptions
 from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
@@ -58,7 +60,6 @@ def enroll(ctx: typer.Context, arguments: EnrollArguments) -> None:
     """Make a voice print of NAME from recordings."""
     from asrcli.backends.process.engine_client import EngineClient
     from asrcli.models.registry import Registry
-    from asrcli.options import SpeakerOptions
     from asrcli.speakers.enrol import VoiceStore, check_name, default_folder, enrol
     from asrcli.speakers.loading import set_up, thresholds
 
@@ -109,7 +110,6 @@ class RemoveArguments:
 @examples("asrcli speakers remove Ada")
 def remove(ctx: typer.Context, arguments: RemoveArguments) -> None:
     """Delete every voice print of NAME."""
-    from asrcli.errors import UsageError
     from asrcli.speakers.enrol import VoiceStore, default_folder
 
     name = arguments.name
@@ -122,8 +122,6 @@ def remove(ctx: typer.Context, arguments: RemoveArguments) -> None:
 def _speech(path: Path, *, vad: bool) -> Iterator[Samples]:
     """The clip, if there is speech in it: noise may resemble a voice to segmentation."""
     from asrcli.audio.types import SAMPLE_RATE
-    from asrcli.errors import InputError
-    from asrcli.options import VadOptions
     from asrcli.vad import Segmenter
 
     segmenter = Segmenter(VadOptions(enabled=vad), _LONGEST_CHUNK)
@@ -142,8 +140,6 @@ def _length(chunks: list[Chunk]) -> int:
 def _blocks(path: Path) -> Iterator[Samples]:
     from asrcli.audio import open_audio
     from asrcli.audio.types import Source
-    from asrcli.errors import InputError
-    from asrcli.options import AudioOptions
 
     try:
         with open_audio(Source(str(path), path), AudioOptions()) as stream:

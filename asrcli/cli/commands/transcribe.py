@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import typer
 
+from asrcli.backends.registry import preload_modules
 from asrcli.cli.framework.command import examples, rewrites_arguments, takes
 from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.errors import DiskFullError, ExitCode, machine_error
@@ -71,7 +73,6 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     """
     from asrcli.backends.process.engine_process import prestart
     from asrcli.backends.process.resource_limits import default_jobs
-    from asrcli.backends.registry import preload_modules
 
     ctx.obj.console.quiet = arguments.quiet
     ctx.obj.console.log_json = arguments.log_json
@@ -91,8 +92,6 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
 
 def _ran_before(arguments: TranscribeArguments) -> bool:
     """Whether there is a journal of an earlier run."""
-    from pathlib import Path
-
     from asrcli.batch import journal_of
     from asrcli.storage.places import place_of
 

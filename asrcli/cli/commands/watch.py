@@ -14,7 +14,7 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import TranscribeArguments
-from asrcli.errors import ExitCode, UsageError
+from asrcli.errors import DiskFullError, ExitCode, RemoteUnavailableError, UsageError
 from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ def watch(ctx: typer.Context, arguments: WatchArguments) -> int:
 def _monitor(arguments: WatchArguments, request: TranscribeRequest) -> ArrivalMonitor:
     from asrcli.audio.containers.suffixes import MEDIA_SUFFIXES
     from asrcli.batch.watch.arrivals import ArrivalMonitor, check_folders
-    from asrcli.errors import UsageError
 
     if any(name is not None for name in (arguments.output, arguments.files_from, arguments.manifest)):
         raise UsageError("watch takes folders, and writes a file for each recording.", "Use --output-dir.")
@@ -118,7 +117,6 @@ def _watch_on(
     """Transcribe what arrives until a signal, or an error that time does not cure."""
     from asrcli.batch.plan import Plan
     from asrcli.cli.commands.transcribe import interruptible, new_executor
-    from asrcli.errors import DiskFullError, RemoteUnavailableError
 
     def on_event(event: Event) -> None:
         monitor.observe(event)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asrcli.models.entry import KINDS
+from asrcli.errors import ModelError, UnknownModelError
+from asrcli.models.entry import KINDS, Kind, ModelEntry, entry_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from asrcli.backends.types import ModelSpec
-    from asrcli.models.entry import Kind, ModelEntry
     from asrcli.models.pins import Verification
     from asrcli.models.registry import Registry
     from asrcli.models.store import Store
 
 
 def facts_of(registry: Registry, entry: ModelEntry) -> dict[str, Any]:
-    from asrcli.models.entry import entry_to_dict
-
     here = not registry.missing(entry)
     return {
         "name": entry.name,
@@ -50,8 +47,6 @@ def facts_of_path(registry: Registry, name: str) -> dict[str, Any]:
 
 
 def _of_any_kind(registry: Registry, name: str) -> tuple[Kind, ModelSpec]:
-    from asrcli.errors import ModelError
-
     refused: ModelError | None = None
     for kind in KINDS:
         try:
@@ -66,7 +61,6 @@ def verified(store: Store, name: str) -> Verification:
     """Compare a model with the checksums of its installation and with the published export of its type; of a folder or
     file that is no entry's, only the latter. Raises UnknownModelError: no such name or path.
     """
-    from asrcli.errors import UnknownModelError
     from asrcli.models.pins import Verification
 
     registry = store.registry
@@ -85,7 +79,6 @@ def verified(store: Store, name: str) -> Verification:
 
 def _differences(type_: str, files: Mapping[str, Path]) -> tuple[str, ...]:
     from asrcli.backends.sherpa.exports import differences
-    from asrcli.errors import ModelError
 
     try:
         return differences(type_, files)

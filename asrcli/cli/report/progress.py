@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 from asrcli.batch import events
+from asrcli.batch.inputs.paths import printable
 from asrcli.batch.summary import Summary
 from asrcli.cli.framework.console import Console, plain
 from asrcli.errors import ExitCode
+from asrcli.transcript import NO_SPEECH
 
 #: interval of progress lines without a progress bar, seconds
 _LINE_EVERY = 30.0
@@ -81,8 +83,6 @@ class Lines:
 
     def file_done(self, event: events.FileDone) -> None:
         self._finished += 1
-        from asrcli.transcript import NO_SPEECH
-
         for warning in event.warnings:
             if warning == NO_SPEECH:
                 continue  # the line below contains it
@@ -198,8 +198,6 @@ def timestamp(seconds: float) -> str:
 
 
 def _short(path: Path) -> str:
-    from asrcli.batch.inputs.paths import printable
-
     here = Path.cwd()
     # In the root folder, where services run, nothing would show that the path is not absolute.
     return printable(path.relative_to(here) if path.is_relative_to(here) and here != here.parent else path)

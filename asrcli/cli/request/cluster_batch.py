@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from asrcli.backends.device import uses_gpus
 from asrcli.backends.registry import is_remote
+from asrcli.backends.types import ModelSpec
 from asrcli.batch.naming import awaits_language
 from asrcli.batch.results.processing import Processing
+from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.cli.request.model_choice import find_models
 from asrcli.errors import ModelError, ModelNotInstalledError, UsageError
 from asrcli.storage.atomic import is_regular_target
 
 if TYPE_CHECKING:
-    from asrcli.backends.types import ModelSpec
     from asrcli.batch.plan import Plan
-    from asrcli.cli.request.arguments import TranscribeArguments
     from asrcli.cli.request.transcribe_request import TranscribeRequest
     from asrcli.cluster.engine_actor import NodeWork
     from asrcli.cluster.shipping import ShippedModels

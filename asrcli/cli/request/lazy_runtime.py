@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from asrcli.backends.process.engine_process import PrestartedEngine
+from asrcli.errors import EngineError
+from asrcli.model_set import ModelSet
 from asrcli.runtime import Runtime
 from asrcli.storage.allocator import return_audio_blocks
-
-if TYPE_CHECKING:
-    from asrcli.backends.process.engine_process import PrestartedEngine
-    from asrcli.model_set import ModelSet
 
 
 class LazyRuntime:
@@ -30,8 +29,6 @@ class LazyRuntime:
         """The runtime, the same for every caller. Raises EngineError: the run is over; MissingExtraError: a package
         that a text step needs is not installed.
         """
-        from asrcli.errors import EngineError
-
         with self._lock:
             if self._closed:
                 raise EngineError("The engine is closed.")

@@ -10,6 +10,8 @@ import typer
 
 from asrcli.backends.registry import is_remote
 from asrcli.cli.request.arguments import ModelArguments
+from asrcli.errors import ModelNotInstalledError, UsageError
+from asrcli.options import TranscribeOptions
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from asrcli.model_set import ModelSet
     from asrcli.models.entry import Kind
     from asrcli.models.registry import Registry
-    from asrcli.options import TranscribeOptions
 
 
 def choose_models(ctx: typer.Context, arguments: ModelArguments, options: TranscribeOptions) -> ModelSet:
@@ -77,7 +78,6 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelS
     `choose_models`.
     """
     from asrcli.backends.device import with_device
-    from asrcli.errors import ModelNotInstalledError
     from asrcli.model_set import choose
     from asrcli.models.registry import Registry
 
@@ -109,7 +109,6 @@ def _obtain(
     device: str | None = None,
     offline: bool,
 ) -> ModelSpec:
-    from asrcli.errors import ModelNotInstalledError
 
     try:
         return registry.resolve(name, language=language, kind=kind, backend=backend)
@@ -153,7 +152,6 @@ def _named_server(arguments: ModelArguments) -> ModelSpec:
 def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
     """A server's model with its API key. `--offline` allows only servers on this machine."""
     from asrcli.backends.remote.check import is_loopback, read_secret
-    from asrcli.errors import UsageError
 
     if arguments.offline and not is_loopback(spec.options["url"]):
         raise UsageError(

@@ -14,6 +14,7 @@ from asrcli.batch.cache_key import CacheKey, fingerprint
 from asrcli.batch.decision import Existing, SkipRule
 from asrcli.batch.inputs.paths import printable
 from asrcli.batch.inputs.search import Inputs
+from asrcli.batch.recording import Item
 from asrcli.batch.results.processing import Processing
 from asrcli.cli.request.arguments import TranscribeArguments, skip_rule
 from asrcli.cli.request.embedded_audio import embed_audio
@@ -28,13 +29,12 @@ from asrcli.options.declarations import from_values
 from asrcli.options.readers import split_list
 from asrcli.options.values import OptionConflictError, cue_options, transcribe_options
 from asrcli.storage.places import output_place
+from asrcli.transcript import Transcript
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
-    from asrcli.batch.recording import Item
     from asrcli.model_set import ModelSet
     from asrcli.runtime import Runtime
-    from asrcli.transcript import Transcript
 
 #: level that an option is set on -> its rank: an option set on a lower level gives way to one on a higher level
 RANKS = {"config file": 1, "environment": 2, "flag": 3}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from asrcli import __version__
-from asrcli.backends.registry import is_remote
+from asrcli.backends.registry import BACKENDS, is_remote
 from asrcli.distribution import pip_install
 from asrcli.errors import AsrcliError, ExitCode
 
@@ -133,8 +133,6 @@ def _ffmpeg() -> Check:
 
 def _backends() -> Iterator[Check]:
     """Packages of the backends that are installed on request."""
-    from asrcli.backends.registry import BACKENDS
-
     for backend in BACKENDS:
         if not backend.requires:
             continue
