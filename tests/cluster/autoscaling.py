@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from ray.util import get_node_ip_address
+
+from tests.ports import free_port
 
 _STORE = 100 << 20
 _MARK = "ASRCLI_TEST_CLUSTER"
@@ -83,12 +84,9 @@ def autoscaling_cluster(most: int) -> Iterator[AutoscalingCluster]:
     mark = uuid4().hex
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
-        ports = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for free in ports:
-            free.bind(("127.0.0.1", 0))
-        port, client = (free.getsockname()[1] for free in ports)
-        for free in ports:
-            free.close()
+        port = client = free_port()
+        while client == port:
+            client = free_port()
         config = Path(folder, "config.json")
         config.write_text(json.dumps(_config(most, port)))
         command = [

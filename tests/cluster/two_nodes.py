@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 _PROGRAM = Path(__file__).with_name("cluster_program.py")
 
@@ -60,10 +61,7 @@ class TwoNodes:
 @contextmanager
 def running_cluster(port: int | None = None) -> Iterator[TwoNodes]:
     """A cluster on a free port, or on this one."""
-    if port is None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+    port = port or free_port()
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
     process = subprocess.Popen(
         [sys.executable, str(_PROGRAM), "2", str(port)],

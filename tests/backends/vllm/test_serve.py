@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import soundfile
 
 from asrcli.errors import ExitCode
 from tests.backends.vllm.tiny_whisper import build
+from tests.ports import free_port
 from tests.tone import tone_audio
 
 pytestmark = pytest.mark.timeout(900)
@@ -31,9 +31,7 @@ def server(vllm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     """The address of a server with a Whisper with random weights, whose answers have eight tokens at most."""
     folder = tmp_path_factory.mktemp("served")
     model = build(folder / "model", positions=12)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = {
         "--served-model-name": "tiny", "--host": "127.0.0.1", "--port": port, "--dtype": "float32",
         "--gpu-memory-utilization": 0.05, "--max-num-seqs": 4,

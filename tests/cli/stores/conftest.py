@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 
 from tests.cli.stores.fault_proxy import FaultProxy
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +25,7 @@ def s3_port() -> Iterator[int]:
     for module in ("s3fs", "moto", "flask"):
         if importlib.util.find_spec(module) is None:
             pytest.skip("needs the extra s3 and moto[server]: see .ci/suites/cloud.sh")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

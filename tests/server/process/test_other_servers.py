@@ -18,7 +18,8 @@ from asrcli.models.registry import Registry
 from asrcli.server.errors import UnavailableError
 from asrcli.server.recognition.model_downloads import ModelDownloads
 from tests.models import serving as downloads
-from tests.server.process.test_serve import client, free_port, serving, transcribe
+from tests.ports import free_port
+from tests.server.process.test_serve import client, serving, transcribe
 from tests.tone import build, tone_audio
 
 

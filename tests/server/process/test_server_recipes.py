@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from .test_serve import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 PAGE = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")

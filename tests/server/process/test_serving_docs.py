@@ -17,7 +17,8 @@ import soundfile as sf
 import soxr
 
 from asrcli.audio.resample import Resampler
-from tests.server.process.test_serve import free_port, serving
+from tests.ports import free_port
+from tests.server.process.test_serve import serving
 
 PAGE = Path(__file__).parents[3] / "docs" / "serving.md"
 KEY = "open sesame"
