@@ -45,7 +45,8 @@ from .values import (
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 #: cases of one example, which run at a time
 BATCH = 25
-PATIENCE = 20.0
+#: seconds that an answer may take; generous, as machines that test are slow
+PATIENCE = 60.0
 DESCRIPTION = create_app(ServerSettings()).openapi()
 OPERATIONS = [(path, operation["post"]) for path, operation in DESCRIPTION["paths"].items() if "post" in operation]
 #: answers that are no fault of the server's: the model or the package is not installed

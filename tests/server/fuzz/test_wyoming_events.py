@@ -19,7 +19,8 @@ EVENTS = create_app(ServerSettings()).openapi()["x-wyoming"]
 SOUND = {"rate": 16000, "width": 2, "channels": 1}
 GOOD = {"audio-start": SOUND, "audio-chunk": SOUND}
 HEADS = ["type", "data", "data_length", "payload_length", "version"]
-PATIENCE = 20.0
+#: seconds that an answer may take; generous, as machines that test are slow
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
+import gc
 import json
 import socket
 import tempfile
@@ -23,11 +25,12 @@ from websockets.sync.client import connect
 from asrcli.server import bounds
 from asrcli.server.errors import BusyError
 from asrcli.server.http import admission, uploads, uvicorn_protocols, uvicorn_websocket, websocket, workspaces
+from asrcli.server.live.pcm import PcmStream
 from asrcli.server.recognition import transcription
 from tests.server.conftest import Running
 
 
-def wait_for(condition: Callable[..., Any], seconds: int = 30) -> None:
+def wait_for(condition: Callable[..., Any], seconds: int = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not become true"
@@ -215,13 +218,19 @@ def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.Mon
             assert json.loads(other.recv(60))["is_final"]
 
 
+def _forget_messages() -> None:
+    """Wait until the messages of earlier tests do not count any more."""
+    gc.collect()
+    wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes == 0)
+
+
 @pytest.mark.bound("all WebSocket messages being received or in work; closed with 1013")
 def test_an_old_incomplete_message_makes_room_for_others(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_websocket, "MAX_MESSAGES", 33 << 20)
-    before = uvicorn_protocols.CONNECTIONS.message_bytes
+    _forget_messages()
     with _upgraded(server) as slow, connect(f"{server.ws}/", proxy=None) as other:
         slow.sendall(b"\x82\xff" + (4 << 20).to_bytes(8, "big") + bytes(4) + bytes(800 << 10))
-        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes >= before + (800 << 10))
+        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes >= 800 << 10)
         other.send('{"mode": "offline", "is_speaking": true}')
         other.send(bytes(400 << 10))
         assert slow.recv(100)[2:4] == (1013).to_bytes(2, "big")
@@ -254,16 +263,25 @@ def _upgraded(server: Running) -> Iterator[socket.socket]:
 
 @pytest.mark.bound("all WebSocket messages being received or in work; closed with 1013")
 @pytest.mark.slow
-def test_messages_in_work_count(server: Running) -> None:
-    before, message = uvicorn_protocols.CONNECTIONS.message_bytes, bytes(4 << 20)
+def test_messages_in_work_count(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    _forget_messages()
+    message = bytes(4 << 20)
+    feed, gate = PcmStream.feed, threading.Event()
+
+    async def gated(stream: PcmStream, data: bytes) -> None:
+        await asyncio.to_thread(gate.wait, 60)
+        await feed(stream, data)
+
+    monkeypatch.setattr(PcmStream, "feed", gated)
     with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
         line.send('{"mode": "2pass", "is_speaking": true}')
         line.send(message)
-        assert line.ping().wait(30)  # all of the message was received; its two minutes of audio take a while
-        assert uvicorn_protocols.CONNECTIONS.message_bytes >= before + len(message)
+        assert line.ping().wait(30)  # all of the message was received
+        assert uvicorn_protocols.CONNECTIONS.message_bytes >= len(message)
+        gate.set()
         line.send('{"is_speaking": false}')
         assert json.loads(line.recv(60))["is_final"]
-        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes < before + 4096)
+        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes < 4096)
 
 
 @pytest.mark.parametrize("then", [b"", b"\xff" * 100], ids=["idle", "damaged"])
@@ -544,12 +562,19 @@ def test_a_client_that_is_refused_while_it_sends_gets_the_answer(server: Running
     assert answer.endswith(b"has more than 16 KiB.")
 
 
+def _reads_body(client: tuple[str, int]) -> bool:
+    """Whether the connection of this client is read in larger pieces."""
+    found = [each for each in gc.get_objects() if type(each) is uvicorn_protocols.HttpProtocol]
+    transports = [each.transport for each in found if each.client == client]
+    return any(getattr(transport, "max_size", 0) == bounds.MAX_BODY_READ for transport in transports)
+
+
 def test_long_heads_behind_a_request_in_work_are_refused(server: Running) -> None:
     """What follows a body is read in larger pieces, and may be a complete head."""
     head = b"POST /asr HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\na"
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
         line.sendall(head)
-        time.sleep(0.1)
+        wait_for(lambda: _reads_body(line.getsockname()))
         line.sendall(b"a" + b"GET /health?" + b"a=b&" * 10_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n")
         answers = b"".join(iter(lambda: line.recv(4096), b""))
     assert answers.count(b"HTTP/1.1 ") == 2

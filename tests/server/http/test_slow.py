@@ -132,7 +132,6 @@ def test_hours_of_silence_in_a_small_file(patient: Running, tmp_path: Path) -> N
         for body in (bomb.read_bytes(), bomb.read_bytes()[:4] + bytes(22) + bomb.read_bytes()[26:]):
             answer = client.post("/v1/audio/transcriptions", files={"file": body})
             assert answer.status_code in {400, 413}
-            assert answer.elapsed.total_seconds() < 30
         answer = client.post("/v1/audio/transcriptions", files={"file": bomb.read_bytes()})
         assert answer.json()["error"]["code"] == "too_large"
 

@@ -66,6 +66,13 @@ def _protocols() -> list[WebSocketProtocol]:
     return [each for each in gc.get_objects() if type(each) is WebSocketProtocol and not each.disconnected]
 
 
+def _protocol() -> WebSocketProtocol:
+    """The only open one, once the server has noticed the end of earlier tests' connections."""
+    _wait_for(lambda: len(_protocols()) == 1)
+    [protocol] = _protocols()
+    return protocol
+
+
 @pytest.fixture(scope="module")
 def secure(serving: Callable[..., Any], certificate: tuple[Path, Path]) -> Iterator[Running]:
     with serving(certfile=certificate[0], keyfile=certificate[1], preload=(MODEL,)) as found:
@@ -98,7 +105,7 @@ def test_a_client_that_is_costly_to_read_is_read_in_small_parts(
     with _raw(server) as line:
         line.sendall(_frame(_TEXT, b"{}") + _frame(_CONTINUATION) * 20_000 + _frame(_LAST | _PING))
         assert line.recv(100) == bytes((_LAST | _PONG, 0))
-        [protocol] = _protocols()
+        protocol = _protocol()
         transport: Any = protocol.transport
         assert transport.max_size <= 1024
 
@@ -116,7 +123,7 @@ def test_answers_to_pings_that_are_not_read_do_not_gather(server: Running) -> No
         pings = _frame(_LAST | _PING, b"x" * 125) * 500
         for _ in range(200):  # 13 MB, of which the kernel's buffers take a few
             line.sendall(pings)
-        [protocol] = _protocols()
+        protocol = _protocol()
         assert protocol.transport.get_write_buffer_size() < 1 << 20
         with connect(f"{server.ws}/", proxy=None) as other:
             assert other.ping().wait(30)
@@ -133,7 +140,7 @@ def test_small_fragments_of_a_message_take_no_more_than_their_bytes(server: Runn
         for _ in range(6):
             line.sendall(_frame(_CONTINUATION, data) * 1000 + _frame(_LAST | _PING))
             assert line.recv(100) == bytes((_LAST | _PONG, 0))  # all fragments were received
-        [protocol] = _protocols()
+        protocol = _protocol()
         assert sum(map(sys.getsizeof, protocol.frames), sys.getsizeof(protocol.frames)) < 6000 * len(data) + 1024
         line.sendall(_frame(_LAST | _CONTINUATION, b'"}'))
         assert b"The mode" in line.recv(4096)
@@ -175,8 +182,7 @@ def test_a_message_that_keeps_arriving_is_kept(server: Running, monkeypatch: pyt
     monkeypatch.setattr(uvicorn_websocket, "LEAST_SENT", 1000)
     with _raw(server) as line:
         line.sendall(_START + bytes(1000))
-        _wait_for(lambda: len(_protocols()) == 1)
-        [protocol] = _protocols()
+        protocol = _protocol()
         _wait_for(lambda: protocol._rest_timer is not None)
         for _ in range(58):
             line.sendall(bytes(1000))

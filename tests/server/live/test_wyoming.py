@@ -214,7 +214,6 @@ def test_an_idle_client_gets_the_results_of_its_audio(serving: Callable[..., Any
     async def run(server: Running) -> list[Event]:
         async with connected(server) as client:
             # In one event: a slow machine must not make pauses between several.
-            await client.write_event(AudioStart(16000, 2, 1).event())
             await client.write_event(AudioChunk(16000, 2, 1, pcm(speech[: 16000 * 4])).event())
             return await events_until(client, "nothing")
 
