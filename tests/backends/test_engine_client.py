@@ -144,8 +144,8 @@ def test_what_is_no_answer_is_an_error_and_no_thread_is_lost(kind: str, request_
         host.load("echo", kind, None)
         for _ in range(3):
             with pytest.raises(EngineError, match=reason):
-                host.submit("echo", audio(1), request_).result(10)
-        assert host.submit("echo", audio(2)).result(10)[0] == 2
+                host.submit("echo", audio(1), request_).result(30)
+        assert host.submit("echo", audio(2)).result(30)[0] == 2
         assert host.restarts == 0
 
 
@@ -228,11 +228,11 @@ def test_submit_waits_while_too_much_is_in_flight(kind: str) -> None:
         assert third.is_alive()
         assert not held[0].done()
         host.close()
-        third.join(10)
+        third.join(30)
         assert not third.is_alive()
     assert isinstance(refused[0], EngineError)
     with pytest.raises(EngineError, match="closed"):
-        held[1].result(10)
+        held[1].result(30)
 
 
 def test_who_waits_to_submit_is_served_in_order(kind: str, tmp_path: Path) -> None:

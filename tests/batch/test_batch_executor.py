@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from asrcli.batch import JOURNAL_NAME, events
+from asrcli.batch import JOURNAL_NAME, events, progress_listener
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Decision
 from asrcli.batch.events import BatchStarted, FileDone, FileStarted
@@ -451,14 +451,15 @@ def test_transcripts_are_not_kept(batch: Batch) -> None:
     assert max(alive[1:]) <= alive[0] + 2
 
 
-def test_the_story_of_one_input(batch: Batch, program: Any) -> None:
+def test_the_story_of_one_input(batch: Batch, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     batch.inputs(1)
+    monkeypatch.setattr(progress_listener, "_REPORT_EVERY", 3600.0)
 
     def talk(item: Item, listener: Any) -> None:
         listener.opened(8.0)
         listener.recognised(program.transcript_of(b"", "", "").segments[0])
         listener.heard(1.0)  # so soon after the last report that it is not reported
-        time.sleep(0.11)
+        listener._next_report -= 3600.0
         listener.heard(4.0)
 
     summary = batch.run(talk)

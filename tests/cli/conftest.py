@@ -110,10 +110,12 @@ def cut_wav(source: Path, target: Path, start: int, end: float) -> None:
 
 @pytest.fixture
 def write_tones(tone_audio: Callable[..., np.ndarray]) -> Callable[..., None]:
-    """Writes a recording of tones: `write_tones(path, [3, 1])`."""
+    """Writes a recording of tones: `write_tones(path, [3, 1])`. Whole at once, as a watch may look at any moment."""
 
     def write(path: Path, tones: list[int]) -> None:
-        soundfile.write(path, tone_audio(tones), RATE)
+        hidden = path.with_name(".written.wav")
+        soundfile.write(hidden, tone_audio(tones), RATE)
+        hidden.replace(path)
 
     return write
 

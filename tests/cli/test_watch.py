@@ -76,7 +76,7 @@ def test_recordings_are_transcribed_as_they_arrive(recordings: Path, start: Star
     wait_for((recordings / "inner" / "two.json").exists)
     (recordings / "new").mkdir()
     write_tones(recordings / "new" / "three.wav", [5])
-    wait_for((recordings / "new" / "three.json").exists)
+    wait_for(lambda: len(watch.of("file_done")) == 3)
     assert watch.end() == ExitCode.OK
     done = {event["name"] for event in watch.of("file_done")}
     assert done == {"rec/one.wav", "rec/inner/two.wav", "rec/new/three.wav"}
@@ -92,12 +92,12 @@ def test_a_recording_that_cannot_be_read_fails_the_exit_code_until_it_is_replace
 ) -> None:
     (recordings / "bad.wav").write_bytes(b"no audio in here")
     watch = start()
-    wait_for(lambda: watch.of("file_failed") and (recordings / "one.json").exists())
+    wait_for(lambda: watch.of("file_failed") and len(watch.of("file_done")) == 2)
     assert watch.end(signal.SIGINT) == ExitCode.SOME_FAILED
     assert [event["name"] for event in watch.of("file_failed")] == ["rec/bad.wav"]
     write_tones(recordings / "bad.wav", [5])
     watch = start()
-    wait_for((recordings / "bad.json").exists)
+    wait_for(lambda: watch.of("file_done"))
     assert watch.end() == ExitCode.OK
 
 
