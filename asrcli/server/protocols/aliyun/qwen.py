@@ -1,6 +1,5 @@
 """funasr-api's own WebSocket protocol, named after its Qwen models (docs/protocols.md)."""
 
-import asyncio
 import time
 import uuid
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from asrcli.server.http.json_text import read_object
 from asrcli.server.http.values import numeric, without_nulls
 from asrcli.server.live.endpoint import EndpointOptions, Reason
 from asrcli.server.live.events import Partial, SentenceEnded
-from asrcli.server.live.pcm import PcmForm, PcmStream
+from asrcli.server.live.input import LiveInput
+from asrcli.server.live.pcm import PcmForm
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession
 from asrcli.server.protocols.aliyun.common import word_tokens
@@ -84,16 +84,14 @@ class QwenSession:
             if params is None:
                 return
             opening = self._context.live.session(_options(params), self._context.model, self._context.address)
-            async with opening as session:
+            audio = await LiveInput.open(opening, self._send_events, PcmForm(int(params["sample_rate"])))
+            try:
                 self._words = params["word_timestamps"] is True
                 await self._send("started", params=params)
-                sending = asyncio.create_task(self._send_events(session))
-                try:
-                    await self._receive_audio(session, int(params["sample_rate"]), sending)
-                    await self._connection.run_while_connected(sending)
-                finally:
-                    sending.cancel()
-                    await asyncio.gather(sending, return_exceptions=True)
+                await self._receive_audio(audio)
+                await self._connection.run_while_connected(audio.sending)
+            finally:
+                await audio.close()
             await self._send("final", result=self._final())
         except AsrcliError as error:
             problem = problem_of(error)
@@ -112,12 +110,11 @@ class QwenSession:
                 await self._fail(INVALID_STATE, "No task was started.")
                 return None
 
-    async def _receive_audio(self, session: LiveSession, rate: int, sending: asyncio.Task[None]) -> None:
+    async def _receive_audio(self, audio: LiveInput) -> None:
         """Receive audio until the client stops."""
-        audio = PcmStream(session, PcmForm(rate))
         while True:
             try:
-                frame = await self._connection.receive(sending, timed=session.duration > 0)
+                frame = await self._connection.receive(audio.sending, timed=audio.session.duration > 0)
             except (EndingError, IdleError):  # send the results of the audio received so far
                 frame = '{"type": "stop"}'
             if isinstance(frame, bytes):
@@ -130,7 +127,6 @@ class QwenSession:
                 continue
             if kind == "stop":
                 await audio.finish()
-                await session.finish()
                 return
             await self._fail(INVALID_STATE, "The task was already started.")
 

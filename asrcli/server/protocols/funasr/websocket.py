@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Self
 
 from asrcli.errors import AsrcliError, UsageError
@@ -16,7 +17,8 @@ from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.http.values import without_nulls
 from asrcli.server.live.events import Partial, SentenceEnded
-from asrcli.server.live.pcm import PcmForm, PcmStream, recording_in
+from asrcli.server.live.input import LiveInput
+from asrcli.server.live.pcm import PcmForm, recording_in
 from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveSession
@@ -115,13 +117,10 @@ class _ResultSink:
     def __init__(self, context: SessionContext) -> None:
         self._context = context
         self._stack = AsyncExitStack()
-        self._session: LiveSession | None = None
+        self._input: LiveInput | None = None
         self._recording: SessionRecording | None = None
-        self._audio: PcmStream | None = None
         #: the frame that ended the utterance, even if a field of it was not valid; {}: none
         self.ended_by: dict[str, Any] = {}
-        #: sends results; None before the first audio, and for files
-        self.sending: asyncio.Task[None] | None = None
         self._sender = _ResultSender(context)
 
     async def __aenter__(self) -> Self:
@@ -129,32 +128,35 @@ class _ResultSink:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        if self.sending is not None:
-            self.sending.cancel()
-            await asyncio.gather(self.sending, return_exceptions=True)
+        if self._input is not None:
+            await self._input.close()
         await self._stack.aclose()
+
+    @property
+    def sending(self) -> asyncio.Task[None] | None:
+        """Sends results; None before the first audio, and for files."""
+        return None if self._input is None else self._input.sending
 
     @property
     def opened(self) -> bool:
         """Whether audio was received."""
-        return self._audio is not None or self._recording is not None
+        return self._input is not None or self._recording is not None
 
     async def feed(self, utterance: Utterance, data: bytes) -> None:
         """Take some bytes; with the first, the utterance's options decide where they go."""
         if not self.opened:
             await self._open(utterance, data)
-        if self._audio is not None:
-            await self._audio.feed(data)
+        if self._input is not None:
+            await self._input.feed(data)
         elif self._recording is not None:
             await self._recording.write(data)
 
     async def finish(self, utterance: Utterance) -> None:
         """Send all remaining results; the last message is final, even if there is no text."""
-        if self._session is not None and self._audio is not None and self.sending is not None:
+        if self._input is not None:
             self._sender.closing = True
-            await self._audio.finish()
-            await self._session.finish()
-            await self.sending
+            await self._input.finish()
+            await self._input.sending
         elif self._recording is not None:
             transcript = await self._recording.transcribe(utterance.options)
             for body in await asyncio.to_thread(whole_results, _label(utterance), utterance.name, transcript):
@@ -170,9 +172,8 @@ class _ResultSink:
             self._recording = await self._stack.enter_async_context(recording)
             return
         opening = self._context.live.session(utterance.options, self._context.model, self._context.address)
-        self._session = await self._stack.enter_async_context(opening)
-        self._audio = PcmStream(self._session, PcmForm(utterance.rate))
-        self.sending = asyncio.create_task(self._sender.send_events(self._session, utterance))
+        send = partial(self._sender.send_events, utterance=utterance)
+        self._input = await LiveInput.open(opening, send, PcmForm(utterance.rate))
 
     async def _send(self, body: dict[str, Any]) -> None:
         await self._context.connection.send(body)
