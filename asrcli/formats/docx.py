@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from asrcli.formats.clock import short_clock
-from asrcli.formats.md import paragraphs, spaced_words
+from asrcli.formats.md import facts_of, paragraphs, spaced_words, speaker_turns
 from asrcli.options import CueOptions
 from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Segment, Transcript
@@ -27,13 +27,10 @@ def render(transcript: Transcript, options: CueOptions) -> bytes:  # noqa: ARG00
     properties.title, properties.author, properties.comments = name[:255], "", ""
     properties.language = transcript.language or ""
     document.add_heading(name, 0)
-    facts = [short_clock(transcript.duration), transcript.language, transcript.model]
-    document.add_paragraph(clean(" · ".join(fact for fact in facts if fact)))
+    document.add_paragraph(clean(facts_of(transcript)))
     for warning in transcript.warnings:
         document.add_paragraph(clean(warning), "Intense Quote")
-    spoken = (segment for segment in transcript.segments if clean(segment.text))
-    for speaker, group in groupby(spoken, lambda segment: segment.speaker):
-        segments = list(group)
+    for speaker, segments in speaker_turns(transcript):
         if speaker:
             document.add_heading(f"{clean(speaker)} · {short_clock(segments[0].start)}", 2)
         for paragraph in paragraphs(segments):

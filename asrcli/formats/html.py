@@ -9,12 +9,11 @@ from base64 import b64encode
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from itertools import groupby
 from pathlib import PurePath
 from urllib.parse import quote
 
 from asrcli.formats.clock import fixed, short_clock
-from asrcli.formats.md import paragraphs, spaced_words
+from asrcli.formats.md import facts_of, paragraphs, spaced_words, speaker_turns
 from asrcli.options import CueOptions
 from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Segment, Transcript
@@ -27,23 +26,21 @@ _NOT_A_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
     name = PurePath(transcript.source).name or transcript.source
-    facts = [short_clock(transcript.duration), transcript.language, transcript.model]
     speakers = list(dict.fromkeys(segment.speaker for segment in transcript.segments if segment.speaker))
     body = [f'<p class="warning">{escape(clean(warning))}</p>\n' for warning in transcript.warnings]
-    spoken = (segment for segment in transcript.segments if clean(segment.text))
-    for speaker, group in groupby(spoken, lambda segment: segment.speaker):
+    for speaker, segments in speaker_turns(transcript):
         colour = speakers.index(speaker) % _COLOURS if speaker else -1
         body.append(f'<section class="voice{colour}">\n' if speaker else "<section>\n")
         if speaker:
             body.append(f"<h2>{escape(clean(speaker))}</h2>\n")
-        body += [_paragraph(paragraph) for paragraph in paragraphs(list(group))]
+        body += [_paragraph(paragraph) for paragraph in paragraphs(segments)]
         body.append("</section>\n")
     page = files("asrcli.formats").joinpath("transcript.html").read_text(encoding="utf-8")
     fields = {
         "LANGUAGE": escape(transcript.language or ""),
         "NAME": escape(clean(name)),
         "SCRIPT": _digest(page),
-        "FACTS": escape(clean(" · ".join(fact for fact in facts if fact))),
+        "FACTS": escape(clean(facts_of(transcript))),
         "AUDIO": quote(_NOT_A_BYTE.sub("?", name), errors="surrogateescape"),
         "BODY": "".join(body),
     }

@@ -22,19 +22,26 @@ _LIST = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
 
 def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
     out = [f"# {_escaped(PurePath(transcript.source).name or transcript.source)}\n"]
-    facts = [short_clock(transcript.duration), transcript.language, transcript.model]
-    out.append(f"\n{_escaped(' · '.join(fact for fact in facts if fact))}\n")
+    out.append(f"\n{_escaped(facts_of(transcript))}\n")
     out += [f"\n> {_escaped(warning)}\n" for warning in transcript.warnings]
-    for speaker, group in groupby(
-        (part for part in transcript.segments if clean(part.text)), lambda part: part.speaker
-    ):
-        segments = list(group)
+    for speaker, segments in speaker_turns(transcript):
         if speaker:
             out.append(f"\n## {_escaped(speaker)} · {short_clock(segments[0].start)}\n")
         for paragraph in paragraphs(segments):
             time = "" if speaker and paragraph[0] is segments[0] else f"**{short_clock(paragraph[0].start)}** "
-            out.append(f"\n{time}{_flow(paragraph)}\n")
+            out.append(f"\n{time}{_escaped(join(clean(segment.text) for segment in paragraph))}\n")
     return "".join(out)
+
+
+def facts_of(transcript: Transcript) -> str:
+    """Length, language and model."""
+    return " · ".join(filter(None, [short_clock(transcript.duration), transcript.language, transcript.model]))
+
+
+def speaker_turns(transcript: Transcript) -> Iterator[tuple[str | None, list[Segment]]]:
+    """Each speaker's neighbouring segments that have text."""
+    spoken = (segment for segment in transcript.segments if clean(segment.text))
+    return ((speaker, list(group)) for speaker, group in groupby(spoken, lambda segment: segment.speaker))
 
 
 def paragraphs(segments: list[Segment]) -> list[list[Segment]]:
@@ -58,10 +65,6 @@ def spaced_words(segments: list[Segment]) -> Iterator[tuple[str, Word, bool]]:
             sure = word.confidence is None or word.confidence >= _LOW_CONFIDENCE
             yield f" {text}" if spaced and before else text, word, sure
             before = text
-
-
-def _flow(segments: list[Segment]) -> str:
-    return _escaped(join(clean(segment.text) for segment in segments))
 
 
 def _escaped(text: str) -> str:
