@@ -41,6 +41,8 @@ _AGAIN = "Check the network and the store, then run the same command again."
 #: seconds after which a request is not repeated any more (the libraries repeat it, too), and after which a store that
 #: has not answered is asked again
 _PATIENCE, _ASK_AGAIN = 90.0, 30.0
+#: errors that a store has answered with
+_ANSWERS = (FileNotFoundError, PermissionError)
 _connecting = Lock()
 
 
@@ -75,31 +77,8 @@ def _connected(scheme: str, host: str) -> Any:
         raise MissingExtraError(message, pip_install(_EXTRAS[scheme])) from error
 
 
-class _Outages:
-    """Stores that do not answer. Thread-safe, as each call is one operation on a dictionary."""
-
-    def __init__(self) -> None:
-        #: when a store was last asked, and why it has not answered
-        self._found: dict[str, tuple[float, str]] = {}
-
-    def add(self, store: str, reason: str) -> None:
-        self._found[store] = time.monotonic(), reason
-
-    def end(self, store: str) -> None:
-        """It has answered."""
-        self._found.pop(store, None)
-
-    def reason(self, store: str) -> str | None:
-        """Why a store does not answer; None: it does, or is asked again."""
-        asked, reason = self._found.get(store, (0.0, None))
-        return reason if time.monotonic() - asked < _ASK_AGAIN else None
-
-    def __contains__(self, store: str) -> bool:
-        """Whether it has not answered since the last request that was repeated in vain."""
-        return store in self._found
-
-
-_outages = _Outages()
+#: stores that have not answered since the last request that was repeated in vain: when they were last asked, and why
+_outages: dict[str, tuple[float, str]] = {}
 
 
 def attempt(place: Path, work: Callable[[Any, str], _Result], *, write: bool = False) -> _Result:
@@ -111,13 +90,14 @@ def attempt(place: Path, work: Callable[[Any, str], _Result], *, write: bool = F
     store = f"{scheme}://{host or path.partition('/')[0]}"
     failures, started = 0, time.monotonic()
     while True:
-        if (reason := _outages.reason(store)) is not None:
+        asked, reason = _outages.get(store, (-_ASK_AGAIN, ""))
+        if time.monotonic() - asked < _ASK_AGAIN:
             raise _unreachable(store, reason)
         try:
             result = work(_filesystem(scheme, host), path)
         except Exception as error:
-            if _is_answer(error):
-                _outages.end(store)
+            if isinstance(error, _ANSWERS):
+                _outages.pop(store, None)
             if (final := _final(place, error, write=write)) is error:
                 raise
             if final is not None:
@@ -127,7 +107,7 @@ def attempt(place: Path, work: Callable[[Any, str], _Result], *, write: bool = F
                 _check_answers(store, scheme, host, path)
                 raise refusal(place, _reason(error), _AGAIN, write=write) from error
         else:
-            _outages.end(store)
+            _outages.pop(store, None)
             return result
         if scheme == "sftp":
             _connected.cache_clear()  # its connection may be the reason
@@ -145,19 +125,15 @@ def _final(place: Path, error: Exception, *, write: bool) -> Exception | None:
     return refusal(place, _reason(error), _ACCESS, write=write) if _is_lasting(error) else None
 
 
-def _is_answer(error: Exception) -> bool:
-    return isinstance(error, (FileNotFoundError, PermissionError))
-
-
 def _check_answers(store: str, scheme: str, host: str, path: str) -> None:
     """Look at the bucket, or the root of an SFTP server. Raises StoreError: the store does not answer."""
     try:
         _filesystem(scheme, host).info("/" if host else path.partition("/")[0])
     except Exception as error:
-        if not _is_answer(error) and not _is_lasting(error):
-            _outages.add(store, _reason(error))
+        if not isinstance(error, _ANSWERS) and not _is_lasting(error):
+            _outages[store] = time.monotonic(), _reason(error)
             raise _unreachable(store, _reason(error)) from error
-    _outages.end(store)
+    _outages.pop(store, None)
 
 
 def _is_lasting(error: Exception) -> bool:
