@@ -100,7 +100,8 @@ class _AlignmentDP:
         lengths = np.array([end - start for start, end in spans])
         self._lengths = lengths
         self._pauses = np.array([right[0] - left[1] for left, right in pairwise(spans)])
-        endings = np.array([ending(word.text, following) for word, following in _with_next(words)], dtype=np.int64)
+        texts = [*(word.text for word in words), ""]
+        endings = np.array([ending(text, following) for text, following in pairwise(texts)], dtype=np.int64)
         # Indexed by how many words have been laid; what comes before the first word ends like a sentence.
         self._ending = np.concatenate([[int(Ending.SENTENCE)], endings])
         self._sounded = np.concatenate([[0.0], np.cumsum(lengths)])
@@ -120,7 +121,9 @@ class _AlignmentDP:
         best[0, 0] = 0.0
         for span in range(1, self._spans + 1):
             low, high = self._bands[span]
-            self._leave_empty(best, came, span)
+            best[span] = best[span - 1] + _EMPTY + _EMPTY_RATE * self._lengths[span - 1]
+            came[span, :, 0] = span - 1
+            came[span, :, 1] = np.arange(self._words + 1)
             for before in range(max(span - _MOST_MERGED, 0), span):
                 first, last = self._bands[before]
                 cost = self._cost(before, span, slice(first, last), slice(low, high)) + best[before, None, first:last]
@@ -149,11 +152,6 @@ class _AlignmentDP:
         cost[counts[:, None] <= np.arange(origin.start, origin.stop)[None, :]] = np.inf
         return cost
 
-    def _leave_empty(self, best: Floats, came: npt.NDArray[np.int64], span: int) -> None:
-        best[span] = best[span - 1] + _EMPTY + _EMPTY_RATE * self._lengths[span - 1]
-        came[span, :, 0] = span - 1
-        came[span, :, 1] = np.arange(self._words + 1)
-
     def _trace(self, came: npt.NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
         groups = []
         span, word = self._spans, self._words
@@ -163,10 +161,6 @@ class _AlignmentDP:
                 groups.append((origin, word, before, span))
             span, word = before, origin
         return groups[::-1]
-
-
-def _with_next(words: Sequence[UntimedWord]) -> list[tuple[UntimedWord, str]]:
-    return list(zip(words, [*(word.text for word in words[1:]), ""], strict=True))
 
 
 def _share(weights: Floats, spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

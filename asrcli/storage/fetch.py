@@ -185,7 +185,8 @@ def _answered(url: str, guard: Guard, use: Callable[[http.client.HTTPResponse, s
         cut.start()
         try:
             with contextlib.closing(connection), contextlib.closing(_get(connection, parts)) as answer:
-                _check_status(answer)
+                if answer.status != http.client.OK and answer.status not in _REDIRECTS:
+                    raise FetchError(f"The address answers {answer.status} {answer.reason}".rstrip() + ".")
                 if answer.status not in _REDIRECTS:
                     return use(answer, url)
                 url = urljoin(url, answer.headers.get("location", ""))
@@ -282,11 +283,6 @@ def _get(connection: http.client.HTTPConnection, parts: SplitResult) -> http.cli
     headers = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
     connection.request("GET", _target(parts), headers=headers)
     return connection.getresponse()
-
-
-def _check_status(answer: http.client.HTTPResponse) -> None:
-    if answer.status != http.client.OK and answer.status not in _REDIRECTS:
-        raise FetchError(f"The address answers {answer.status} {answer.reason}".rstrip() + ".")
 
 
 def _save(

@@ -12,7 +12,7 @@ import copy
 import locale
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -90,7 +90,7 @@ class FunasrRecognizer:
         """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
 
         def decode(group: list[int], request: RecognitionOptions) -> Iterator[Answer]:
-            for batch in self._batches(group, [len(job.samples) for job in jobs]):
+            for batch in split_batches(group, [len(job.samples) for job in jobs], bounded=self._device == "cpu"):
                 yield from zip(batch, self._decode([jobs[index].samples for index in batch], request), strict=True)
 
         return decode_by_request(jobs, partial(check_request, self._spec), decode)
@@ -136,9 +136,6 @@ class FunasrRecognizer:
             return 1
         # In a batch chunks are padded to the longest, and sums round differently: only where the entry asks for it.
         return int(self._spec.options.get("batch_size", 1))
-
-    def _batches(self, group: list[int], lengths: Sequence[int]) -> Iterable[list[int]]:
-        return split_batches(group, lengths, bounded=self._device == "cpu")
 
     # -- decoding ----------------------------------------------------------------------------------------------------
 

@@ -107,7 +107,11 @@ def _command(command: Any, ctx: Any, summary: str) -> Command:
         options=tuple(
             _option(p, path[1:], known.get(p.name.removesuffix("_"))) for p in params if p.param_type_name == "option"
         ),
-        arguments=tuple(_argument(p, path[1:]) for p in params if p.param_type_name == "argument"),
+        arguments=tuple(
+            Argument(_value(p, path[1:]), p.nargs == -1, p.required, p.help or "")
+            for p in params
+            if p.param_type_name == "argument"
+        ),
         commands=tuple(_subcommands(command, ctx)),
     )
 
@@ -141,10 +145,6 @@ def _option(param: Any, path: tuple[str, ...], declared: Declaration | None) -> 
         variables=tuple(variables(path, key_of(param))) if is_setting else tuple(filter(None, [param.envvar])),
         declared=declared,
     )
-
-
-def _argument(param: Any, path: tuple[str, ...]) -> Argument:
-    return Argument(_value(param, path), param.nargs == -1, param.required, param.help or "")
 
 
 def _default(param: Any) -> str:

@@ -106,10 +106,12 @@ class LiveService:
         """Hold a place among the sessions, for live streams and for recordings that arrive through a WebSocket. Raises
         BusyError: too many sessions are open, in all or of this address.
         """
-        limit = self._settings.max_sessions
+        limit: int | None = self._settings.max_sessions
         if limit and self._open >= limit:
             raise BusyError("Too many live streams.", "Try again later.", retry_after=5)
-        limit = self._most_of_address
+        limit = self._settings.max_address_sessions
+        if limit is None:
+            limit = math.ceil(_SHARE_OF_ADDRESS * self._settings.max_sessions)
         if limit and self._of_address[address] >= limit and not CONNECTIONS.is_exempt(address):
             raise BusyError("Too many live streams from this address.", "Try again later.", retry_after=5)
         self._open += 1
@@ -121,12 +123,6 @@ class LiveService:
             self._of_address[address] -= 1
             if not self._of_address[address]:
                 del self._of_address[address]
-
-    @property
-    def _most_of_address(self) -> int:
-        """Sessions that one address may hold; 0: all."""
-        limit = self._settings.max_address_sessions
-        return math.ceil(_SHARE_OF_ADDRESS * self._settings.max_sessions) if limit is None else limit
 
     async def check(self, options: LiveOptions, model: str | None = None) -> None:
         """Check that a model can serve these options, without loading it. Raises AsrcliError: as `session`."""

@@ -105,10 +105,8 @@ def _cjk_price(before: str, after: str) -> float:
         return BEFORE_PREPOSITION  # between a Latin word and Chinese or Japanese text
     if _katakana(last) and _katakana(first):
         return IN_WORD
-    return _kana_price(last, first) if _hiragana(last) or _hiragana(first) else _han_price(last)
-
-
-def _han_price(last: str) -> float:
+    if _hiragana(last) or _hiragana(first):
+        return _kana_price(last, first)
     return AFTER_CJK_PARTICLE if last in CJK_PARTICLES else IN_CJK_RUN
 
 

@@ -51,7 +51,8 @@ def read_fields(form: Form, *, translate: bool) -> Fields:
     formats = _TRANSLATION_FORMATS if translate else RESPONSE_FORMATS
     response_format = _choice(form, "response_format", formats)
     granularities = _granularities(form)
-    _check_temperature(form)
+    for text in _items(form, "temperature"):  # decoding is greedy: all give what 0 gives. Whisper's clients send a list
+        number(text, "temperature", 0, 1)
     asked_for_speakers = any(
         flag(form.get(name), name) for name in ("enable_speaker_diarization", "diarization", "diarize", "spk")
     )
@@ -110,12 +111,6 @@ def _items(form: Form, name: str) -> list[str]:
     """The items of a list, in each of the ways in which clients send lists."""
     texts = [_LIST_MARKS.sub(" ", text) for text in form.all(name)]
     return [item for text in texts for item in text.replace(",", " ").split() if is_sent(item)]
-
-
-def _check_temperature(form: Form) -> None:
-    """Decoding is greedy: all temperatures give what 0 gives. Whisper's clients send a list of them."""
-    for text in _items(form, "temperature"):
-        number(text, "temperature", 0, 1)
 
 
 def _logprobs(form: Form, response_format: ResponseFormat) -> bool:
