@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,33 @@ def test_a_folder_that_moves_takes_its_journal_along(tmp_path: Path) -> None:
 def remember_later(journal: Journal, recording: Recording) -> None:
     """As a run does that hashes the file a minute after its last change."""
     journal.remember(replace(recording, hashed_ns=recording.stamp.changed_ns + 60 * 10**9))
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (3 << 20) + 7])
+def test_all_of_a_file_is_hashed_whatever_its_size(tmp_path: Path, size: int) -> None:
+    path, data = tmp_path / "a.mp3", bytes(range(251)) * (size // 251 + 1)
+    path.write_bytes(data[:size])
+    assert hash_file(path) == hashlib.blake2b(data[:size], digest_size=32).hexdigest()
+
+
+def test_a_file_whose_status_has_no_size_is_hashed() -> None:
+    path = Path("/proc/self/cmdline")
+    if not path.exists():
+        pytest.skip("there is no /proc")
+    assert hash_file(path) == hashlib.blake2b(path.read_bytes(), digest_size=32).hexdigest()
+
+
+def test_records_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
+    path, outputs = tmp_path / "journal.jsonl", [tmp_path / f"{number}.txt" for number in range(5)]
+    with closing(Journal(path)) as journal, closing(Journal(path)) as other:
+        for number, output in enumerate(outputs):
+            recording = journal.recording(aged(tmp_path / f"{number}.mp3", b"%d" % number))
+            made = [OutputRecord("txt", output, 3, "d")]
+            journal.record(recording, RECIPE, 1.5, made, warnings=["w" * number * 50_000])
+        other.refresh()
+        for number, output in enumerate(outputs):
+            (written,) = other.written(output)
+            assert written.warnings == ("w" * number * 50_000,)
 
 
 def test_a_file_is_hashed_again_only_when_it_has_changed(journal: Journal, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ from asrcli.errors import UsageError
 from asrcli.storage.atomic import write_all, write_error
 from asrcli.storage.locks import lock_byte, unlock_byte
 
-_BLOCK = 1 << 20
+#: bytes that are read at a time: memory for more would be mapped anew for each input
+_BLOCK = 1 << 16
 #: lines of another journal that are added in one write
 _MERGED_AT_ONCE = 1000
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
