@@ -63,12 +63,12 @@ def settings_of(command: Any) -> list[Any]:
 
 def path_of(ctx: typer.Context) -> tuple[str, ...]:
     """The names that lead to a command: ("models", "add")."""
-    names: list[str] = []
-    node: Any = ctx
-    while node.parent is not None:
-        names.insert(0, node.info_name or "")
-        node = node.parent
-    return tuple(names)
+    return tuple(node.info_name or "" for node in _chain(ctx)[1:])
+
+
+def _chain(ctx: Any) -> list[Any]:
+    """The contexts from the program's down to that of a command."""
+    return [*(_chain(ctx.parent) if ctx.parent else ()), ctx]
 
 
 def variables(path: tuple[str, ...], name: str) -> list[str]:
@@ -159,12 +159,12 @@ def _as_taken(param: Any, value: str | list[str]) -> Any:
 def check_keys(file: ConfigFile, path: tuple[str, ...], ctx: typer.Context) -> None:
     """Refuse unknown keys, in the sections that apply to a command."""
     own = {key_of(param) for param in settings_of(ctx.command)}
-    groups = _groups(ctx)
+    groups = [node.command for node in _chain(ctx)[:-1]]
     for (level, section), group in zip(file.levels(path), [*groups, None], strict=False):
         for key, setting in section.settings.items():
             if key in own:
                 continue
-            known = set(own) if group is None else set(_keys_below(group))
+            known = own if group is None else {key_of(param) for _, param in _settings_below(group)}
             if key not in known:
                 raise file.unknown_key(setting.line, key, known)
         for name, (line, _) in section.sections.items():
@@ -189,30 +189,16 @@ def check_variables(path: tuple[str, ...], ctx: typer.Context) -> None:
         if bare == name or bare in own or name in _OTHERS or not os.environ[name] or _is_service_link(name):
             continue
         close = difflib.get_close_matches(bare, own, n=1, cutoff=0.8)
-        if close and name not in _all_variables(ctx.find_root().command, ()):
+        everywhere = _settings_below(ctx.find_root().command) if close else ()
+        if close and not any(name in variables(place, key_of(param)) for place, param in everywhere):
             raise UsageError(f"Unknown variable {name}.", f"Did you mean {prefix}{close[0]}?")
 
 
-def _all_variables(command: Any, path: tuple[str, ...]) -> set[str]:
-    found = {name for param in settings_of(command) for name in variables(path, key_of(param))}
+def _settings_below(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """`settings_of` a command and of all below it, each with the names that lead to its command."""
+    yield from ((path, param) for param in settings_of(command))
     for name, subcommand in getattr(command, "commands", {}).items():
-        found |= _all_variables(subcommand, (*path, name))
-    return found
-
-
-def _groups(ctx: typer.Context) -> list[Any]:
-    groups: list[Any] = []
-    node: Any = ctx.parent
-    while node is not None:
-        groups.insert(0, node.command)
-        node = node.parent
-    return groups
-
-
-def _keys_below(command: Any) -> Iterator[str]:
-    yield from (key_of(param) for param in settings_of(command))
-    for subcommand in getattr(command, "commands", {}).values():
-        yield from _keys_below(subcommand)
+        yield from _settings_below(subcommand, (*path, name))
 
 
 def asked_for(ctx: typer.Context) -> dict[str, str]:

@@ -69,17 +69,18 @@ class Lines:
         self.total = event.files
 
     def file_progress(self, event: events.FileProgress) -> None:
-        now = time.monotonic()
-        if now - self._reported.setdefault(event.index, now) >= _LINE_EVERY:
-            self._reported[event.index] = now
-            of = f" of {clock(event.total)}" if event.total else ""
-            self.say(f"{event.name}: {clock(event.done)}{of}")
+        of = f" of {clock(event.total)}" if event.total else ""
+        self._report(event.index, f"{event.name}: {clock(event.done)}{of}")
 
     def file_download(self, event: events.FileDownload) -> None:
+        self._report(event.index, f"{event.name}: downloaded {megabytes(event)}")
+
+    def _report(self, index: int, text: str) -> None:
+        """A line about a file in work, now and then."""
         now = time.monotonic()
-        if now - self._reported.setdefault(event.index, now) >= _LINE_EVERY:
-            self._reported[event.index] = now
-            self.say(f"{event.name}: downloaded {megabytes(event)}")
+        if now - self._reported.setdefault(index, now) >= _LINE_EVERY:
+            self._reported[index] = now
+            self.say(text)
 
     def file_done(self, event: events.FileDone) -> None:
         self._finished += 1

@@ -68,8 +68,7 @@ class Bars(Lines):
     def say(self, text: str) -> None:
         self._print(plain(text))
 
-    def add(self, text: str) -> None:
-        self._print(plain(text))
+    add = say
 
     def always(self, word: str, text: str, hint: str = "") -> None:
         line = f"{word}{plain(text)}"

@@ -53,16 +53,8 @@ def choose_model(
     if arguments.remote is not None:
         spec = _named_server(arguments)
     else:
-        backend = _backend(arguments)
-        spec = _obtain(
-            ctx,
-            registry,
-            arguments.model,
-            language=language,
-            backend=backend,
-            device=arguments.device,
-            offline=arguments.offline,
-        )
+        wanted: Any = {"language": language, "backend": _backend(arguments)}
+        spec = _obtain(ctx, registry, arguments.model, offline=arguments.offline, device=arguments.device, **wanted)
         if arguments.model is None:
             _report_default(ctx.obj.console, spec.name)
     spec = with_device(spec, arguments.device)
@@ -104,14 +96,13 @@ def _obtain(
     name: str | None,
     kind: Kind = "asr",
     *,
-    language: str | None = None,
-    backend: str | None = None,
-    device: str | None = None,
     offline: bool,
+    device: str | None = None,
+    **wanted: str | None,
 ) -> ModelSpec:
-
+    """`wanted`: language and backend, as of `Registry.resolve`."""
     try:
-        return registry.resolve(name, language=language, kind=kind, backend=backend)
+        return registry.resolve(name, kind=kind, **wanted)
     except ModelNotInstalledError:
         pass
     # The client of downloads takes long to load.
@@ -120,18 +111,17 @@ def _obtain(
     from asrcli.models.store import Store
 
     console = ctx.obj.console
-    shown = name or registry.default_name(kind, backend)
+    shown = name or registry.default_name(kind, wanted.get("backend"))
     with download_progress(console, shown) as progress:
         return obtain(
             Store(registry),
             name,
             kind=kind,
-            language=language,
-            backend=backend,
             device=device,
             offline=offline,
             mirrors=_mirrors(ctx),
             progress=progress,
+            **wanted,
             on_wait=lambda: console.notice(f"{shown}: another asrcli is installing it; waiting."),
         )
 

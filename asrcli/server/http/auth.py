@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -132,7 +132,7 @@ def origin_allowed(scope: Scope, allowed: Iterable[str], *, trust_local: bool = 
         and _is_local(_hostname(f"//{host}"))
     ):
         return True
-    return _netloc(origin) == host.lower()
+    return _split(origin).netloc.lower() == host.lower()  # as browsers write them in `Host`
 
 
 def host_allowed(scope: Scope, allowed: Iterable[str]) -> bool:
@@ -159,19 +159,16 @@ def _client_host(scope: Scope) -> str:
     return scope["client"][0] if scope.get("client") else ""
 
 
-def _netloc(origin: str) -> str:
-    """Host and port of an origin, as browsers write them in `Host`."""
+def _split(url: str) -> SplitResult:
+    """The parts of an address, empty where it is not valid."""
     try:
-        return urlsplit(origin).netloc.lower()
+        return urlsplit(url)
     except ValueError:
-        return ""
+        return urlsplit("")
 
 
 def _hostname(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+    return _split(url).hostname or ""
 
 
 def _is_address(host: str) -> bool:

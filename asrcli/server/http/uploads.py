@@ -176,9 +176,9 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
     raise RequestError("The body must be multipart/form-data.", "Send the recording as a form's file.", param="file")
 
 
-async def save_bytes(data: bytes, workspace: Workspace, name: str = "audio") -> Upload:
+async def save_bytes(data: bytes, workspace: Workspace) -> Upload:
     """Bytes as a file. Raises DiskFullError or OutputError: it cannot be kept."""
-    sink = UploadSink(workspace.new_file(), name)
+    sink = UploadSink(workspace.new_file(), "audio")
     try:
         workspace.store(len(data))
         sink.add(data)
