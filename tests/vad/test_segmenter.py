@@ -603,6 +603,15 @@ def growing_speech() -> tuple[Segmenter, Chunk]:
     return segmenter, chunk
 
 
+def test_speech_too_long_for_a_chunk_does_not_grow() -> None:
+    segmenter, _ = growing_speech()
+    windows = 12 * SAMPLE_RATE // WINDOW - 100
+    assert segmenter.push(stream([0.9] * windows)) == []
+    assert segmenter.growing() is not None
+    assert segmenter.push(stream([0.9])) == []
+    assert segmenter.growing() is None
+
+
 @pytest.mark.parametrize("pausing", [False, True])
 def test_the_first_part_of_growing_speech_is_given_out_once(pausing: bool) -> None:
     segmenter, chunk = growing_speech()

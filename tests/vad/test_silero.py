@@ -97,6 +97,11 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     assert str(caught.value) == f"The VAD model {path} is not an ONNX file. Check --vad-model."
 
 
+def test_no_samples_have_no_probabilities(no_cache: None) -> None:
+    found = Silero(load_network(embedded_model())).probabilities(np.empty(0, np.float32))
+    assert (found.shape, found.dtype) == ((0,), np.float32)
+
+
 def test_other_files_are_refused_without_onnxruntime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_cache: None
 ) -> None:
