@@ -5,7 +5,6 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from asrcli.audio.containers.avi import counted_seconds
-from asrcli.audio.containers.declared_size import DeclaredSize
 from asrcli.audio.containers.header_scan import (
     INSIDE_PACKET,
     has_placeholders,
@@ -15,6 +14,7 @@ from asrcli.audio.containers.header_scan import (
 )
 from asrcli.audio.containers.joining.files import JoinedStream, unknown_bytes
 from asrcli.audio.containers.packets import FrameChain
+from asrcli.audio.containers.sized_sound import DeclaredSize
 from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header
 from asrcli.audio.containers.wav_stream import WavSound
 from asrcli.audio.ffmpeg.reader import FfmpegReader

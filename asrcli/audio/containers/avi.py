@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from asrcli.audio.containers.declared_size import size_known
+from asrcli.audio.containers.sized_sound import size_known
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]

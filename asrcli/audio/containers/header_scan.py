@@ -6,12 +6,14 @@ from typing import Literal
 
 from asrcli.audio.containers import avi, declared_size, flac, mp4, mpeg, ogg, packets
 from asrcli.audio.containers.joining.files import JoinedFiles, joined_files, unknown_bytes
+from asrcli.audio.containers.sized_sound import DeclaredSize
 from asrcli.audio.containers.sniff import is_mpeg_audio
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
 INSIDE_PACKET = "perhaps truncated: the recording ends in the middle of a packet"
 NO_END_MARK = "perhaps truncated: the recording lacks its end mark"
+WRONG_OFFSET = "header: the samples begin elsewhere than the header has it; they were read from there"
 SHORTENED = "perhaps truncated: the time of the last page is before the end of the sound, which decoders leave out"
 #: joined recordings that are decoded one by one; a file of more is decoded in one go
 _MAX_PARTS = 1000
@@ -69,6 +71,8 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     if thorough and has_placeholders(read):
         cut = avi.ends_inside(read, size) or joined.cut
         seen = HeaderScan(uncounted=True, warnings=(INSIDE_PACKET,) * cut)
+    elif (patch := declared_size.right_offset(read, size)) is not None:
+        seen = HeaderScan(sound_end=size, patches=(patch,), warnings=(WRONG_OFFSET,))
     elif claim := declared_size.declared_size(read):
         is_avi = thorough and claim.size and read(4, 8) == b"AVI "
         seen = _avi(read, size, claim) if is_avi else _sized(read, size, claim)
@@ -108,8 +112,14 @@ def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     return HeaderScan(warnings=warnings)
 
 
-def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderScan:
+def _sized(read: Read, size: int, claim: DeclaredSize) -> HeaderScan:
     end = claim.end(read, size)
+    seen = _at_end(read, size, claim, end)
+    inside = claim.ends_inside(end)
+    return replace(seen, warnings=(*seen.warnings, INSIDE_PACKET)) if inside else seen
+
+
+def _at_end(read: Read, size: int, claim: DeclaredSize, end: int) -> HeaderScan:
     if claim.size and end <= claim.offset + claim.size:
         if claim.is_divided(read, size):
             return HeaderScan(divided=True, sound_end=end, patches=_patches(claim, end))
@@ -127,19 +137,19 @@ def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderSc
     )
 
 
-def _sphere(read: Read, size: int, claim: declared_size.DeclaredSize, end: int) -> HeaderScan:
+def _sphere(read: Read, size: int, claim: DeclaredSize, end: int) -> HeaderScan:
     """Of a file with more bytes than samples."""
     if size - end <= _SMALL or mpeg.tag_size(read(32, end)):
         return HeaderScan(sound_end=end)
     return HeaderScan(warnings=(_more_than_claimed(claim, size),))
 
 
-def _more_than_claimed(claim: declared_size.DeclaredSize, end: int) -> str:
+def _more_than_claimed(claim: DeclaredSize, end: int) -> str:
     times = (end - claim.offset) / max(1, claim.size)
     return f"header: the size in the header is wrong: {times:.1f} times as much sound is there, and all of it was read"
 
 
-def _avi(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderScan:
+def _avi(read: Read, size: int, claim: DeclaredSize) -> HeaderScan:
     lost = tuple(avi.lost_headers(read))
     return HeaderScan(
         lacking=claim.lacking(size),
@@ -152,7 +162,7 @@ def _avi(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderScan
     )
 
 
-def _patches(claim: declared_size.DeclaredSize, end: int) -> tuple[tuple[int, bytes], ...]:
+def _patches(claim: DeclaredSize, end: int) -> tuple[tuple[int, bytes], ...]:
     return tuple(patch for field in claim.fields if (patch := field.patch(end)))
 
 
@@ -160,7 +170,9 @@ def warnings_at_end(read: Read, size: int) -> tuple[str, ...]:
     """Of a stream, all of which was read; `read` gives its first and its last bytes."""
     if read(4, 0) == b"OggS":
         return () if ogg.has_end_mark(read, size) else (NO_END_MARK,)
-    return (INSIDE_PACKET,) if packets.ends_inside(read, size) else ()
+    claim = declared_size.declared_size(read)
+    inside = claim is not None and not claim.fields and claim.ends_inside(size)
+    return (INSIDE_PACKET,) if inside or packets.ends_inside(read, size) else ()
 
 
 def warnings_of_breaks(count: int) -> tuple[str, ...]:
@@ -170,14 +182,14 @@ def warnings_of_breaks(count: int) -> tuple[str, ...]:
     return (f"damaged: frames do not follow each other (places: {count}); sound may be missing there",)
 
 
-def size_declared_in(head: bytes) -> declared_size.DeclaredSize | None:
+def size_declared_in(head: bytes) -> DeclaredSize | None:
     """The bytes that a stream should have, as far as its header shows."""
     read = _within(head)
     found = mpeg.summary(read)
     if found is None:
         claim = declared_size.declared_size(read)
         return claim if claim and claim.size else None
-    return declared_size.DeclaredSize(found.offset, found.claimed) if found.claimed else None
+    return DeclaredSize(found.offset, found.claimed) if found.claimed else None
 
 
 def _within(data: bytes) -> Read:

@@ -4,9 +4,10 @@ import codecs
 from dataclasses import dataclass
 from typing import Literal
 
-from asrcli.audio.containers.declared_size import pad, size_known
+from asrcli.audio.containers.declared_size import pad
 from asrcli.audio.containers.mp4 import BOXES
 from asrcli.audio.containers.packets import transport_packet
+from asrcli.audio.containers.sized_sound import size_known
 from asrcli.audio.layouts import layout_of_mask
 
 #: bytes that are looked at; a stream's are kept and handed to the decoder

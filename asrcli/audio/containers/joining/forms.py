@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from asrcli.audio.containers.declared_size import declared_size, size_known
+from asrcli.audio.containers.declared_size import declared_size
 from asrcli.audio.containers.mp4 import is_fragment
 from asrcli.audio.containers.mpeg import skip_tags
+from asrcli.audio.containers.sized_sound import size_known
 from asrcli.audio.ffmpeg.frames import ebml_element
 
 #: gives up to `size` bytes from a position of the file: (size, position)
@@ -146,6 +147,10 @@ def matroska(read: Read, position: int) -> Iterator[int]:
             body = UNKNOWN
         position += body + size
         yield position
+
+
+def sox(read: Read, position: int) -> Iterator[int]:
+    return sphere(read, position)
 
 
 def sphere(read: Read, position: int) -> Iterator[int]:

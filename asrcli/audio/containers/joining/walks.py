@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from asrcli.audio.containers.declared_size import size_known
 from asrcli.audio.containers.flac import STARTS
 from asrcli.audio.containers.joining import forms, frames, transport
 from asrcli.audio.containers.joining.forms import UNKNOWN
 from asrcli.audio.containers.joining.frames import starts_frames, walk_amr, walk_frames, walk_program
 from asrcli.audio.containers.mp4 import BOXES
 from asrcli.audio.containers.mpeg import tag_size
+from asrcli.audio.containers.sized_sound import size_known
 from asrcli.audio.containers.sniff import has_signature
 
 #: gives up to `size` bytes from a position of the file: (size, position)
@@ -182,6 +182,7 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     (0, b"\x1a\x45\xdf\xa3", forms.matroska),
     (0, b"Creative Voice File\x1a", forms.voc),
     (0, b"NIST_1A\n", forms.sphere),
+    *((0, magic, forms.sox) for magic in (b".SoX", b"XoS.")),
     (0, b"TTA1", forms.tta),
     (0, b"wvpk", forms.wavpack),
     (0, b"OggS", forms.ogg),
