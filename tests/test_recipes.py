@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -131,14 +130,18 @@ def test_every_command_runs(
         ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=variables, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
+    assert process.stdout is not None
+    printed = ""
     if " watch " in command:
-        deadline = time.monotonic() + 60
-        while not (folder / name).exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        # Bash has become the program: the command of --on-done, which may still run, gets no signal.
+        # Reported when the command of --on-done has ended: a signal before drops the recording.
+        while f" -> {name.partition('.')[0]}." not in printed:
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
         os.kill(process.pid, signal.SIGINT)
-    printed = process.communicate(timeout=100)[0]
-    assert process.returncode == 0, printed
+    with process.stdout:
+        printed += process.stdout.read()
+    assert process.wait(100) == 0, printed
     assert text.encode() in (folder / name).read_bytes(), printed
     assert not (folder / "films" / "film.en.srt").exists()
 

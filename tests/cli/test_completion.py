@@ -65,7 +65,7 @@ class Shell:
 
     def read(self, done: Callable[..., Any]) -> str:
         """The output until it satisfies `done`."""
-        text, limit = "", time.monotonic() + 30
+        text, limit = "", time.monotonic() + 60
         while not done(text):
             ready, _, _ = select.select([self.terminal], [], [], max(0, limit - time.monotonic()))
             assert ready, f"{self.name} does not show what is expected: {text[-3000:]!r}"

@@ -187,7 +187,7 @@ def test_more_than_expected_is_refused(
 
 
 def test_dead_connection_times_out(server: Server, tmp_path: Path) -> None:
-    url = server.serve("/m", DATA, ("stall", 300_000), ("stall", 0))
+    url = server.serve("/m", DATA, ("stall", 300_000), *[("stall", 0)] * 9)
     with pytest.raises(DownloadError, match="broke off"):
         fetch([url], tmp_path / "m", policy=RetryPolicy(retries=0, read=0.2, backoff=0))
 
