@@ -12,7 +12,7 @@ from asrcli.server.settings import ServerSettings
 
 
 class LiveInput:
-    """An open session: call `feed`, `finish`, wait for `sending`; `close` in any case."""
+    """An open session: call `feed`, `finish`; `close` in any case."""
 
     def __init__(
         self,
@@ -51,12 +51,24 @@ class LiveInput:
         await self._audio.feed(data)
 
     async def finish(self) -> None:
-        """End the stream and its growing sentence. Raises TooLargeError: as `feed`."""
-        await self._audio.finish()
-        await self.session.finish()
+        """End the stream and its growing sentence, and wait until all results are sent. Raises AsrcliError: the last
+        audio cannot be taken, or the engine failed; the results of the audio before it were sent.
+        """
+        await finish_stream(self._audio, self.session, self.sending)
 
     async def close(self) -> None:
         """Cancel what runs."""
         self.sending.cancel()
         await asyncio.gather(self.sending, return_exceptions=True)
         await self._stack.aclose()
+
+
+async def finish_stream(audio: PcmStream | CompressedStream, session: LiveSession, sending: asyncio.Task[None]) -> None:
+    """End a stream, and wait for `sending`, which sends the results. Raises AsrcliError: the last audio cannot be
+    taken, or the engine failed; the results of the audio before it were sent.
+    """
+    try:
+        await audio.finish()
+    finally:
+        await session.finish()
+        await sending

@@ -1,5 +1,6 @@
 """Bytes of a live stream, split anywhere, converted to 16 kHz float samples."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from asrcli.audio.pcm_reader import pcm_samples, pcm_width
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import AudioDecodeError
+from asrcli.server.errors import TooLargeError
 from asrcli.server.live.session import LiveSession
 
 #: longest WAV header, with the metadata before its "data" chunk
@@ -134,10 +136,11 @@ class PcmStream:
             start = end
 
     async def finish(self) -> None:
-        """Pass on what is left at the end of the stream. Raises TooLargeError or AudioDecodeError: as `feed`."""
+        """Pass on what is left at the end of the stream. Raises AudioDecodeError: as `feed`."""
         if len(self._head) < _HEAD:
             self._refuse_recordings(whole=True)
-        await self._session.feed(self._decoder.finish())
+        with suppress(TooLargeError):  # a few milliseconds
+            await self._session.feed(self._decoder.finish())
 
     def _refuse_recordings(self, *, whole: bool = False) -> None:
         if kind := recording_in(self._head, self._encoding, whole=whole):

@@ -1,6 +1,7 @@
 """A whole recording that arrives through a WebSocket: kept on disk and transcribed like an upload."""
 
 import asyncio
+from dataclasses import replace
 from typing import IO, Self
 
 from asrcli.options import AudioOptions, RawFormat, SpeakerOptions, TranscribeOptions
@@ -10,6 +11,12 @@ from asrcli.server.recognition.samples import holds_samples
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.storage.atomic import disk_errors, private
 from asrcli.transcript import Transcript
+
+
+def recording_options(options: LiveOptions) -> TranscribeOptions:
+    """What of a live session's options a whole recording has."""
+    speakers = options.speakers.options if options.speakers else SpeakerOptions()
+    return TranscribeOptions(recognition=options.recognition, speakers=speakers)
 
 
 class SessionRecording:
@@ -52,8 +59,7 @@ class SessionRecording:
         raw = None
         if self._rate is not None and await asyncio.to_thread(holds_samples, self._path, announced=True):
             raw = RawFormat(rate=self._rate)
-        speakers = options.speakers.options if options.speakers else SpeakerOptions()
-        wanted = TranscribeOptions(audio=AudioOptions(raw=raw), recognition=options.recognition, speakers=speakers)
+        wanted = replace(recording_options(options), audio=AudioOptions(raw=raw))
         request = TranscriptionRequest(path=self._path, model=self._model, options=wanted)
         return await self._service.transcribe(self._client, request)
 

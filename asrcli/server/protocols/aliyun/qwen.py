@@ -7,7 +7,7 @@ from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions
-from asrcli.server.errors import problem_of
+from asrcli.server.errors import RequestError, problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.http.values import numeric, without_nulls
@@ -72,6 +72,8 @@ class QwenSession:
         self._connection = context.connection
         self._task_id = context.connection.websocket.query_params.get("task_id") or uuid.uuid4().hex[:8]
         self._segments: list[_Segment] = []
+        #: the one that the end of the stream has ended
+        self._last: _Segment | None = None
         self._chunks = 0
         self._words = False
 
@@ -88,8 +90,14 @@ class QwenSession:
             try:
                 self._words = params["word_timestamps"] is True
                 await self._send("started", params=params)
-                await self._receive_audio(audio)
-                await self._connection.run_while_connected(audio.sending)
+                try:
+                    await self._receive_audio(audio)
+                except RequestError:  # the audio before the fault has its segments
+                    await self._connection.run_while_connected(audio.finish())
+                    if self._last is not None:
+                        await self._send_segment(self._last)
+                    raise
+                await self._connection.run_while_connected(audio.finish())
             finally:
                 await audio.close()
             await self._send("final", result=self._final())
@@ -126,7 +134,6 @@ class QwenSession:
                 await self._fail(refusal.code, str(refusal))
                 continue
             if kind == "stop":
-                await audio.finish()
                 return
             await self._fail(INVALID_STATE, "The task was already started.")
 
@@ -156,7 +163,11 @@ class QwenSession:
         segment = _Segment(len(self._segments), event.text, event.language, _REASONS[event.reason], extras)
         self._segments.append(segment)
         if event.reason == "stop":
-            return  # it is in `final`
+            self._last = segment  # it is in `final`
+        else:
+            await self._send_segment(segment)
+
+    async def _send_segment(self, segment: _Segment) -> None:
         result = {"text": "\n".join(self._texts), "segment_text": segment.text, "language": segment.language}
         result |= segment.extras
         await self._send(
@@ -197,6 +208,8 @@ async def _read(frame: str | bytes) -> tuple[str, dict[str, Any]]:
     body = await read_object(frame)
     kind = body.get("type") if body is not None else None
     payload = (body or {}).get("payload") or {}
+    if kind == "stop":
+        return kind, {}  # whatever is in it
     if kind not in ("start", "stop") or not isinstance(payload, dict):
         raise RefusedError(INVALID_MESSAGE, f"The message type {str(kind)[:40]!r} is unknown.")
     return str(kind), without_nulls(payload)

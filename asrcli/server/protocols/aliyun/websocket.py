@@ -5,11 +5,11 @@ See docs/protocols.md, "Aliyun WebSocket". Times are milliseconds of the stream'
 
 import asyncio
 import uuid
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, EngineError
 from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.errors import problem_of
@@ -19,6 +19,7 @@ from asrcli.server.http.values import numeric, without_nulls
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.events import Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.input import finish_stream
 from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession
@@ -39,6 +40,7 @@ _RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
 _SAMPLES = ("pcm", "wav")
 #: decoded by ffmpeg as they arrive
 _COMPRESSED = ("opus", "speex", "amr", "mp3", "aac")
+_MALFORMED = "Gateway:MESSAGE_INVALID:a directive needs a header object and, if any, a payload object"
 _FLAGS = ("enable_inverse_text_normalization", "enable_intermediate_result", "enable_punctuation_prediction")
 
 
@@ -106,12 +108,22 @@ async def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str,
     if isinstance(frame, bytes):
         raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:audio before the start directive")
     message = await read_object(frame) or {}
-    header, payload = message.get("header"), message.get("payload") or {}
-    if not isinstance(header, dict) or not isinstance(payload, dict):
-        raise ProtocolError(
-            BAD_MESSAGE, "Gateway:MESSAGE_INVALID:a directive needs a header object and, if any, a payload object"
-        )
-    return without_nulls(header), without_nulls(payload)
+    payload = message.get("payload") or {}
+    if not isinstance(payload, dict):
+        raise ProtocolError(BAD_MESSAGE, _MALFORMED)
+    return _header(message), without_nulls(payload)
+
+
+async def _read_header(frame: str) -> dict[str, Any]:
+    """The header of a directive after the first: these have no payload that is read."""
+    return _header(await read_object(frame) or {})
+
+
+def _header(message: dict[str, Any]) -> dict[str, Any]:
+    header = message.get("header")
+    if not isinstance(header, dict):
+        raise ProtocolError(BAD_MESSAGE, _MALFORMED)
+    return without_nulls(header)
 
 
 def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _RecognitionTask:
@@ -200,7 +212,10 @@ class AliyunSession:
             sending = asyncio.create_task(self._send_events(session, task))
             try:
                 await self._receive_audio(session, task, sending)
-                await self._connection.run_while_connected(sending)
+            except (ProtocolError, AsrcliError):
+                if task.texts and not task.dialect.sentences:  # what was recognised has no other event
+                    await self._event(task.dialect.changed, {"result": join(task.texts)})
+                raise
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
@@ -212,10 +227,22 @@ class AliyunSession:
             audio: CompressedStream | PcmStream = PcmStream(session, PcmForm(task.rate))
             if task.compressed:
                 audio = await stack.enter_async_context(CompressedStream(session, self._context.files.settings))
-            with suppress(EndingError, IdleError):  # send the results of the audio received so far
+            fault: ProtocolError | AsrcliError | None = None
+            try:
                 await self._receive_frames(session, audio, task, sending)
-            await self._connection.run_while_connected(audio.finish())
-        await session.finish()
+            except EngineError:
+                raise
+            except (ProtocolError, AsrcliError) as error:
+                fault = error
+            except (EndingError, IdleError):
+                pass
+            # The audio received so far has its results, whatever ended the task.
+            try:
+                await self._connection.run_while_connected(finish_stream(audio, session, sending))
+            except AsrcliError as error:
+                fault = fault or error
+            if fault is not None:
+                raise fault
 
     async def _receive_frames(
         self,
@@ -229,7 +256,7 @@ class AliyunSession:
             if isinstance(frame, bytes):
                 await audio.feed(frame)
                 continue
-            header, _ = await _read_directive(frame)
+            header = await _read_header(frame)
             if header.get("task_id") not in (None, task.id):
                 raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:task_id is not that of the started task")
             if header.get("name") == task.dialect.stop:

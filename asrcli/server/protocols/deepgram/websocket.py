@@ -1,9 +1,10 @@
 """Deepgram's live `/v1/listen`: audio in, `Results` out, settings in the query."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, EngineError
 from asrcli.options import TextOptions
 from asrcli.server.errors import RequestError, problem_of
 from asrcli.server.http.connection import EndingError, IdleError
@@ -49,6 +50,9 @@ class DeepgramSession:
                 await self._finish()
                 raise
         except AsrcliError as error:
+            if not isinstance(error, EngineError):
+                with suppress(AsrcliError):  # the audio before the fault has its results
+                    await self._finish()
             await self._error(error)
         finally:
             await self._drop()
@@ -102,7 +106,6 @@ class DeepgramSession:
         """Send the results of the audio so far."""
         if self._input is not None:
             await self._connection.run_while_connected(self._input.finish())
-            await self._connection.run_while_connected(self._input.sending)
         await self._drop()
 
     async def _drop(self) -> None:

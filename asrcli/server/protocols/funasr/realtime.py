@@ -3,13 +3,14 @@
 import asyncio
 import re
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
 from asrcli.options import RecognitionOptions
 from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS, MAX_TEXT_FRAME
-from asrcli.server.errors import problem_of
+from asrcli.server.errors import RequestError, problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.values import flag, parsed_hotwords
 from asrcli.server.live.events import Partial, SentenceBegan, SentenceEnded
@@ -69,7 +70,12 @@ class RealtimeSession:
             await self._run_command(frame.strip())
         elif self._active:
             utterance = self._utterance or await self._open()
-            await utterance.feed(frame)
+            try:
+                await utterance.feed(frame)
+            except RequestError:
+                with suppress(AsrcliError):  # the audio before has its result
+                    await self._finish()
+                raise
 
     def _pending(self) -> tuple[asyncio.Task[None], ...]:
         return () if self._utterance is None else (self._utterance.sending,)
@@ -131,8 +137,7 @@ class RealtimeSession:
         utterance = self._utterance
         duration = self._offset
         if utterance is not None:
-            await utterance.finish()
-            await self._connection.run_while_connected(utterance.sending)
+            await self._connection.run_while_connected(utterance.finish())
             duration += round(utterance.session.duration * 1000)
         body = {"sentences": self._sentences, "partial": "", "partial_start_ms": 0, "duration_ms": duration}
         await self._connection.send({**body, "is_final": True})

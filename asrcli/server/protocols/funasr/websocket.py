@@ -12,14 +12,14 @@ from typing import Any, Self
 
 from asrcli.errors import AsrcliError, UsageError
 from asrcli.script import joint
-from asrcli.server.errors import problem_of
+from asrcli.server.errors import RequestError, problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.http.values import without_nulls
 from asrcli.server.live.events import Partial, SentenceEnded
 from asrcli.server.live.input import LiveInput
 from asrcli.server.live.pcm import PcmForm, recording_in
-from asrcli.server.live.recording import SessionRecording
+from asrcli.server.live.recording import SessionRecording, recording_options
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveSession
 from asrcli.server.protocols.funasr.fields import Utterance
@@ -53,15 +53,18 @@ class FunasrSession:
         end: dict[str, Any] = {}
         try:
             async with sink:
-                while not end:
+                while not (end or sink.unreadable or sink.full):
                     end = await self._receive_audio(sink)
                 await self._connection.run_while_connected(sink.finish(self._utterance))
+            error = sink.refused
         except AsrcliError as problem:
             error = problem_of(problem).message
             await self._connection.send(failure(_label(self._utterance), self._utterance.name, error))
             end = end or sink.ended_by
-            while not end:  # ignore the rest of the utterance
-                end = await self._skip()
+        if sink.unreadable:
+            end = await self._end_after_unreadable()
+        while not end:  # ignore the rest of the utterance
+            end = await self._skip()
         if self._interrupted is not None:
             raise self._interrupted
         if end.get("is_end"):
@@ -77,24 +80,63 @@ class FunasrSession:
             self._interrupted = end
             return _END  # send the results of the audio received so far
         if isinstance(frame, bytes):
-            await sink.feed(self._utterance, frame)
+            try:
+                await sink.feed(self._utterance, frame)
+            except RequestError as error:
+                if sink.sending is None:
+                    raise
+                sink.full = True
+                sink.refuse(error)
             return {}
         body = await read_object(frame)
         if body is None:
-            raise UsageError("A text frame is not a JSON object.", "Send audio in binary frames.")
+            unreadable = UsageError("A text frame is not a JSON object.", "Send audio in binary frames.")
+            if not sink.opened:
+                raise unreadable
+            sink.unreadable = True  # perhaps the end
+            sink.refuse(unreadable)
+            return {}
         body = without_nulls(body)
         sink.ended_by = body if _ends(body) else {}
         self._utterance = self._utterance.labelled(body)
-        self._utterance = await asyncio.to_thread(self._utterance.updated, body)
-        return body if _ends(body) else {}
+        try:
+            self._utterance = await self._updated(body, opened=sink.opened)
+        except AsrcliError as error:
+            if not sink.opened:
+                raise
+            sink.refuse(error)  # the audio received so far has its text nevertheless
+        return sink.ended_by
+
+    async def _updated(self, body: dict[str, Any], *, opened: bool) -> Utterance:
+        """The utterance with the fields of a frame. Raises AsrcliError: one of them is not valid; after audio, also if
+        the model does not support it: recordings are transcribed with the last settings.
+        """
+        updated = await asyncio.to_thread(self._utterance.updated, body)
+        if opened and updated.options != self._utterance.options:
+            wanted = recording_options(updated.options)
+            await asyncio.to_thread(self._context.files.check, self._context.model, wanted)
+        return updated
 
     async def _skip(self) -> dict[str, Any]:
+        """Ignore a frame. Returns the frame that ends the utterance, {} for others."""
         frame = await self._connection.receive()
         body = {} if isinstance(frame, bytes) else await read_object(frame) or {}
         if _flag(body, "is_speaking"):  # the next utterance: the end of this one was not understood
             self._connection.push_back(frame)
             return _END
         return body if _ends(body) else {}
+
+    async def _end_after_unreadable(self) -> dict[str, Any]:
+        """The frame that ends an utterance whose end could not be read, if the next one does; others belong to the next
+        utterance.
+        """
+        frame = await self._connection.receive()
+        body = {} if isinstance(frame, bytes) else await read_object(frame)
+        if body is not None and _ends(body):
+            return body
+        if body is not None:
+            self._connection.push_back(frame)
+        return _END
 
 
 def _ends(frame: dict[str, Any]) -> bool:
@@ -121,6 +163,10 @@ class _ResultSink:
         self._recording: SessionRecording | None = None
         #: the frame that ended the utterance, even if a field of it was not valid; {}: none
         self.ended_by: dict[str, Any] = {}
+        #: whether a text frame could not be read, which perhaps was the end
+        self.unreadable = False
+        #: whether the session takes no more audio
+        self.full = False
         self._sender = _ResultSender(context)
 
     async def __aenter__(self) -> Self:
@@ -142,6 +188,15 @@ class _ResultSink:
         """Whether audio was received."""
         return self._input is not None or self._recording is not None
 
+    @property
+    def refused(self) -> str | None:
+        """Why settings or audio after the first were refused."""
+        return self._sender.error
+
+    def refuse(self, error: AsrcliError) -> None:
+        """Report an error with the last result."""
+        self._sender.error = self._sender.error or problem_of(error).message
+
     async def feed(self, utterance: Utterance, data: bytes) -> None:
         """Take some bytes; with the first, the utterance's options decide where they go."""
         if not self.opened:
@@ -156,13 +211,14 @@ class _ResultSink:
         if self._input is not None:
             self._sender.closing = True
             await self._input.finish()
-            await self._input.sending
         elif self._recording is not None:
             transcript = await self._recording.transcribe(utterance.options)
-            for body in await asyncio.to_thread(whole_results, _label(utterance), utterance.name, transcript):
+            *others, last = await asyncio.to_thread(whole_results, _label(utterance), utterance.name, transcript)
+            for body in others:
                 await self._send(body)
+            await self._sender.send_last(last)
         else:
-            await self._send(result(_label(utterance), "", utterance.name, final=True))
+            await self._sender.send_last(result(_label(utterance), "", utterance.name, final=True))
 
     async def _open(self, utterance: Utterance, data: bytes) -> None:
         if utterance.mode == "offline" or not utterance.pcm or recording_in(data):
@@ -187,6 +243,8 @@ class _ResultSender:
         #: whether the client has ended the utterance; the last message is then held back and marked as final
         self.closing = False
         self._held: dict[str, Any] | None = None
+        #: goes with the last message
+        self.error: str | None = None
         #: what was sent of ended sentences, and of the growing one
         self._before = self._shown = ""
 
@@ -210,9 +268,12 @@ class _ResultSender:
                         body["spk_name"] = event.speaker
                         body |= speaker_fields(event.segments, utterance.options.speakers.numbers)
                     await self._send_result(body | gaps)
-        await self._connection.send(
-            (self._held or result(_label(utterance), "", name, final=True)) | {"is_final": True}
-        )
+        await self.send_last(self._held or result(_label(utterance), "", name, final=True))
+
+    async def send_last(self, body: dict[str, Any]) -> None:
+        """Send the last message of the utterance."""
+        errors = {} if self.error is None else {"error": self.error}
+        await self._connection.send(body | {"is_final": True} | errors)
 
     def _delta(self, stable: str) -> str:
         """Stable text that was not sent; separated from the sentence before."""

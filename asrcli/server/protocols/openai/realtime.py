@@ -5,6 +5,7 @@ An item of the conversation is a sentence that voice activity detection has foun
 
 import asyncio
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -161,7 +162,12 @@ class OpenAiRealtimeSession:
             opening = self._context.live.session(live, model, self._context.address)
             self._item, self._committed = _Item(), False
             self._input = await LiveInput.open(opening, self._send_events, self._config.form)
-        await self._input.feed(data)
+        try:
+            await self._input.feed(data)
+        except RequestError:
+            with suppress(AsrcliError):  # the audio before has its items
+                await (self._commit() if self._config.vad is None else self._finish())
+            raise
 
     async def _commit(self) -> None:
         """End the audio so far, and send its last item."""
@@ -188,8 +194,7 @@ class OpenAiRealtimeSession:
         if self._input is None:
             return False
         try:
-            await self._input.finish()
-            await self._connection.run_while_connected(self._input.sending)
+            await self._connection.run_while_connected(self._input.finish())
         except EngineError as error:
             if error is not self._failure:  # else it was sent with the last sentence
                 await self._fail_item(error)

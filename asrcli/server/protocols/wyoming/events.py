@@ -118,13 +118,20 @@ class WyomingStream:
             draining.result()
 
     async def refuse(self, error: BaseException) -> None:
-        """Send an error, and ignore what the client still sends for a while.
+        """Send an error as the last event."""
+        await self.report(error)
+        await self.end()
 
-        Bytes that are not read would reset the connection, and the client would not get the reason.
-        """
+    async def report(self, error: BaseException) -> None:
+        """Send an error."""
         problem = problem_of(error)
         await self.send("error", text=problem.message, code=problem.code)
-        with suppress(ConnectionError, TimeoutError):
+
+    async def end(self) -> None:
+        """Send no more, and ignore what the client still sends for a while: bytes that are not read would reset the
+        connection, and the client would not get the last events.
+        """
+        with suppress(OSError):  # the client has left; it may be too slow
             self._writer.write_eof()
             async with asyncio.timeout(LINGER):
                 while await self._reader.read(_PIECE):

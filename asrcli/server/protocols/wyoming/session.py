@@ -1,13 +1,14 @@
 """One Wyoming connection (Home Assistant's protocol): a live session for each `audio-start` ... `audio-stop`."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
 
 from asrcli import __version__
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, EngineError
 from asrcli.models.entry import ModelEntry
 from asrcli.options import RecognitionOptions
 from asrcli.script import joint
@@ -59,7 +60,11 @@ class WyomingSession:
                 await self._handle(event)
         except (AsrcliError, TimeoutError) as error:
             late = isinstance(error, TimeoutError)
-            await self._stream.refuse(SlowClientError("The audio did not arrive in time.") if late else error)
+            await self._stream.report(SlowClientError("The audio did not arrive in time.") if late else error)
+            if self._input is not None and not isinstance(error, EngineError):
+                with suppress(AsrcliError):  # the audio before the fault has its transcript
+                    await self._finish()
+            await self._stream.end()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client has left within a payload
         finally:
@@ -134,7 +139,6 @@ class WyomingSession:
         """Send the transcript; an empty one without audio, for clients wait for it."""
         if self._input is not None:
             await self._input.finish()
-            await self._input.sending
         await self._begin()
         await self._stream.send("transcript", text=self._transcript.text, language=self._transcript.language)
         await self._stream.send("transcript-stop")
