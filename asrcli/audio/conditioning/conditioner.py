@@ -8,7 +8,8 @@ divided into blocks. Samples that need no change are passed on as they are.
   above 1 on, everything is divided by the peak so far; samples above 8 are taken for integers of 16, 24 or 32 bits.
 * **Offset.** A mean (DC) of more than a fiftieth of the samples' range is subtracted.
 * **Mix.** Channels are weighted by the positions of their loudspeakers, as ffmpeg mixes them (ITU-R BS.775). Where the
-  mix has lost most of the energy of its channels, those of opposite polarity are inverted.
+  mix has lost most of the energy of its channels, those of opposite polarity are inverted; where one of two channels
+  becomes inverted, or ceases to be, the louder one is taken for a moment.
 """
 
 import math
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asrcli.audio.conditioning.peaks import PeakFollower
+from asrcli.audio.conditioning.polarity import GONE, sign_changes
 from asrcli.audio.layouts import default_layout, mix_weights
 from asrcli.audio.types import Samples
 
@@ -36,6 +38,8 @@ _OFFSET = 0.02
 _CANCELLED, _KEPT = 0.3, 0.6
 #: the same, with a margin for rounding
 _WELL_KEPT = 0.61
+#: windows before and after a change of the sign between two channels in which one of them is taken
+_CHANGING = 2
 #: correlation from which on a channel counts as inverted
 _INVERTED = -0.3
 #: another channel becomes the reference of polarity where it has this many times the energy
@@ -93,6 +97,9 @@ class Conditioner:
         #: what was returned last had no offset, and was mixed by the usual weights, if at all
         self._unchanged = True
         self._cancelled = 0.0
+        #: positive for the energies of two channels and of their mix where they may cancel each other; whether any did
+        self._lost = np.array([*[GONE * self._weights[0] ** 2] * 2, -1.0])
+        self._cancels = False
 
     def push(self, block: Samples) -> Samples:
         """Take a block (samples, channels); returns what is ready, (samples, channels), good until the next call, which
@@ -180,6 +187,8 @@ class Conditioner:
             notes[1:, 1 + 2 * self._count : self._sums - 1] = energies - sums**2 / size
             notes[1:, self._sums - 1] = _energy(windows[-1]) - (sums * base).sum(axis=1) ** 2 / size
             notes[1:, self._sums + 1 :] = base
+            if self._count == 2 and self._equal and not self._cancels:
+                self._cancels = bool((notes[1:, 1 + 2 * self._count : self._sums] @ self._lost).max() > 0)
         # One after the other from the start of the stream: the same sums however it is divided.
         np.add.accumulate(notes[:, : self._sums], axis=0, out=notes[:, : self._sums])
         self._notes = np.concatenate([self._notes, notes[1:]])
@@ -257,7 +266,15 @@ class Conditioner:
             return False
         sums = self._around(_MIX_SPAN, self._mix_ahead, count)[:, 1 + 2 * self._count :]
         separate = (sums[:, :-1] * self._weights**2).sum(axis=1)
-        return bool((sums[:, -1] >= _WELL_KEPT * separate).all())
+        return bool((sums[:, -1] >= _WELL_KEPT * separate).all()) and self._changes(count) is None
+
+    def _changes(self, count: int) -> npt.NDArray[np.bool_] | None:
+        """Of each of the first windows, whether the sign between two channels changes near it; None for nowhere."""
+        if not self._cancels:
+            return None
+        end, columns = self._behind + 1 + count + self._mix_ahead, slice(1 + 2 * self._count, self._sums)
+        sums, span = self._notes[self._behind - _CHANGING : end, columns], _CHANGING + self._mix_ahead + 1
+        return sign_changes(sums, float(self._weights[0]), _SILENCE * self._length, span)
 
     def _mix(self, count: int) -> _Floats:
         """The weight of each channel at the end of the first windows, shape (count, channels)."""
@@ -272,19 +289,25 @@ class Conditioner:
         ratio = mixed / np.maximum(np.maximum(separate, mixed / 1000), 1e-300)
         kept = np.clip((ratio - _CANCELLED) / (_KEPT - _CANCELLED), 0.0, 1.0)
         previous = None if self._last is None else self._last[0][0]
-        for index in np.flatnonzero((kept < 1.0) & (separate > background)).tolist():
+        found = self._changes(count)
+        changes = np.zeros(count, bool) if found is None else found
+        for index in np.flatnonzero(((kept < 1.0) & (separate > background)) | changes).tolist():
             weights = weights.copy()
-            base, loud = weights[index], weights[index] ** 2 * energies[index]
+            base, loud = weights[index].copy(), weights[index] ** 2 * energies[index]
             if loud.max() > _BETTER * loud[self._reference]:
                 self._reference = int(loud.argmax())
-            signs = self._signs(index)
+            if kept[index] < 0.5 and loud.max() > _SILENCE * self._length:
+                self._cancelled += self._length / self._rate
             if index:
                 previous = weights[index - 1]
+            if changes[index]:
+                sign = -1.0 if previous is not None and previous[self._reference] < 0 else 1.0
+                weights[index] = sign * base.sum() * (np.arange(self._count) == self._reference)
+                continue
+            signs = self._signs(index)
             if previous is not None and (base * signs * previous).sum() < 0:
                 signs = -signs
             weights[index] = base * (kept[index] + (1.0 - kept[index]) * signs)
-            if kept[index] < 0.5 and loud.max() > _SILENCE * self._length:
-                self._cancelled += self._length / self._rate
         return weights
 
     def _background(self, weights: _Floats, energies: _Floats) -> _Floats:
