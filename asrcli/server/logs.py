@@ -15,8 +15,6 @@ from typing import Any
 
 from asrcli.server.log_writer import ThreadedHandler
 
-#: levels of `--log-level`
-LEVELS = ("debug", "info", "warning", "error")
 _LOGGERS = ("asrcli.server", "uvicorn", "asyncio", "")
 _log = logging.getLogger("asrcli.server.access")
 

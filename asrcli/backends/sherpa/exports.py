@@ -17,11 +17,6 @@ _REST = "..."
 _WITH_OFFSET = re.compile(r"(\w+)\+(\d+)")
 
 
-def described(type_: str) -> bool:
-    """Whether the published exports of a type are described."""
-    return type_ in _table()
-
-
 def differences(type_: str, files: Mapping[str, Path], *, engine: bool = True) -> tuple[str, ...]:
     """What distinguishes a model from the export of its type that is most like it; empty: nothing, or the type is not
     described. `files` maps logical names to paths. Raises ModelError: a file cannot be read.

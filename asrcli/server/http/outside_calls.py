@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from asrcli.server.errors import BusyError
+from asrcli.server.http.admission import forget
 
 Result = TypeVar("Result")
 
@@ -31,5 +32,4 @@ class OutsideCalls:
 
     def _ended(self, call: asyncio.Future[Any]) -> None:
         self.under_way -= 1
-        if not call.cancelled():
-            call.exception()  # marks it as retrieved: its request may have ended
+        forget(call)  # its request may have ended
