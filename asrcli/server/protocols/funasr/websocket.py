@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Self
 
-from asrcli.errors import AsrcliError, UsageError
+from asrcli.errors import AsrcliError, InputError, UsageError
 from asrcli.script import joint
 from asrcli.server.errors import RequestError, problem_of
 from asrcli.server.http.connection import EndingError, IdleError
@@ -210,7 +210,11 @@ class _ResultSink:
         """Send all remaining results; the last message is final, even if there is no text."""
         if self._input is not None:
             self._sender.closing = True
-            await self._input.finish()
+            try:
+                await self._input.finish()
+            except InputError as error:  # the last audio is none
+                self.refuse(error)
+            await self._sender.finish(utterance)
         elif self._recording is not None:
             transcript = await self._recording.transcribe(utterance.options)
             *others, last = await asyncio.to_thread(whole_results, _label(utterance), utterance.name, transcript)
@@ -268,7 +272,10 @@ class _ResultSender:
                         body["spk_name"] = event.speaker
                         body |= speaker_fields(event.segments, utterance.options.speakers.numbers)
                     await self._send_result(body | gaps)
-        await self.send_last(self._held or result(_label(utterance), "", name, final=True))
+
+    async def finish(self, utterance: Utterance) -> None:
+        """Send the last message of a session, once `send_events` has ended."""
+        await self.send_last(self._held or result(_label(utterance), "", utterance.name, final=True))
 
     async def send_last(self, body: dict[str, Any]) -> None:
         """Send the last message of the utterance."""
