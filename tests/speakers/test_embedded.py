@@ -26,7 +26,7 @@ from asrcli.speakers.diarizer import Diarizer
 from asrcli.speakers.loading import thresholds
 from asrcli.speakers.networks import load_networks
 from asrcli.speakers.service import DiarizationService
-from asrcli.speakers.types import FRAME_STEP, FRAMES, WINDOW, DiarizationRequest
+from asrcli.speakers.types import FRAME_STEP, FRAMES, WINDOW, DiarizationRequest, same_direction
 from asrcli.transcript import Turn
 from tests.speakers.tone_voices import RATE
 
@@ -89,9 +89,14 @@ def test_noise_has_no_speaker(shared: Path, embedded_diarizer: Maker) -> None:
 def test_speech_of_one_speaker_in_a_window(embedded_spec: ModelSpec, wheel_audio: Path) -> None:
     audio, rate = soundfile.read(wheel_audio / "beckett.wav", dtype="float32")
     assert rate == RATE
-    segment, _ = load_networks(embedded_spec)
+    segment, embed = load_networks(embedded_spec)
     active = segment(audio[:WINDOW])
     assert active.shape[1] == FRAMES
+    spoken = np.flatnonzero(active.any(axis=0))
+    halves = [np.isin(np.arange(FRAMES), half) for half in np.array_split(spoken, 2)]
+    one, other = (same_direction(embed(embed.prepare(audio[:WINDOW]), half)) for half in halves)
+    assert one.shape == (embed.dimensions,)
+    assert one @ other > 0.45
     assert active.any(axis=0).mean() > 0.6
     assert np.median(active.sum(axis=0)) == 1
     assert not segment(audio[: 6 * RATE])[:, math.ceil(6 * RATE / FRAME_STEP) :].any()  # the recording ends there

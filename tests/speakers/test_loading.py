@@ -33,6 +33,15 @@ def test_impossible_options(options: dict[str, Any]) -> None:
         check_options(SpeakerOptions(**options))
 
 
+def test_a_threshold_that_is_no_distance_is_explained() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_options(SpeakerOptions(cluster_threshold=2.5))
+    assert str(caught.value) == (
+        "--cluster-threshold 2.5 is not a cosine distance. It lies between 0 and 2; 0.3 to 0.9 is usual. "
+        "Higher finds fewer speakers."
+    )
+
+
 @pytest.mark.parametrize("options", [{}, {"speakers": 2}, {"min_speakers": 2, "max_speakers": 2}])
 def test_possible_options(options: dict[str, Any]) -> None:
     check_options(SpeakerOptions(**options))

@@ -239,6 +239,8 @@ def test_the_networks_of_sherpa_onnx_in_this_process(tone_specs: tuple[ModelSpec
     spans = [span for speaker in active for span in runs(speaker)]
     np.testing.assert_allclose(sorted(spans), [at[:2], at[2:]], atol=3)
     assert segment(window[: 6 * 16000])[:, round(6 / FRAME_SECONDS) :].sum() == 0  # the recording ends in the window
+    pausing = segment(conversation([Turn(1, 3, "0"), Turn(3.3, 5, "0")], 10))
+    assert [len(runs(speaker)) for speaker in pausing if speaker.any()] == [2], "no pause is filled"
     masks = [speaker for speaker in active if speaker.any()]
     one, other, again = (same_direction(embed(embed.prepare(window), mask)) for mask in (*masks, masks[0]))
     assert one.shape == (embed.dimensions,)

@@ -23,6 +23,11 @@ def test_short_ones_take_in_their_followers() -> None:
     assert spans(merge_segments([part(0, 4), part(5, 9), part(9, 14)])) == [(0, 14)]
 
 
+def test_one_of_ten_seconds_is_not_short() -> None:
+    assert spans(merge_segments([part(0, 10), part(10, 15), part(15, 63)])) == [(0, 10), (10, 63)]
+    assert spans(merge_segments([part(0.1, 10), part(10, 15), part(15, 63)])) == [(0.1, 15), (15, 63)]
+
+
 def test_nothing_grows_past_the_limit() -> None:
     assert spans(merge_segments([part(0, 25), part(25, 50), part(50, 70), part(70, 90)])) == [(0, 50), (50, 90)]
 

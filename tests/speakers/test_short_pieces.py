@@ -79,3 +79,11 @@ def test_short_pieces_beside_a_long_one_of_their_speaker_are_not_joined() -> Non
     assert joined.tracks.tolist() == [[1, 0]]
     np.testing.assert_allclose(joined.seconds, [1.1])
     np.testing.assert_allclose(np.linalg.norm(joined.embeddings, axis=1), 1.0, rtol=1e-6)
+
+
+def test_short_pieces_are_joined_from_their_mean_likeness_on() -> None:
+    """Three of 0.7 s, of which each two have the cosine 0.3."""
+    cosines = np.full((3, 3), 0.3) + 0.7 * np.eye(3)
+    vectors = np.linalg.cholesky(cosines).astype(np.float32)
+    rows = Pieces(vectors, np.full(3, 0.7), np.zeros((3, 2), np.int_))
+    assert [len(rows.together(rows.seconds >= 1.0, likeness).seconds) for likeness in (0.29, 0.31)] == [1, 0]
