@@ -81,7 +81,13 @@ class InputUnreadableError(InputError, code="unreadable"):
 
 
 class FetchError(InputError, code="fetch"):
-    """The recording at an address cannot be fetched."""
+    """The recording at an address cannot be fetched.
+
+    Attributes:
+        param: the field of a request that held the address; None: not of a request.
+    """
+
+    param: str | None = None
 
 
 class FetchForbiddenError(FetchError, code="fetch-forbidden"):

@@ -126,10 +126,10 @@ _TABLE: tuple[tuple[type[AsrcliError], int, str, str | None], ...] = (
     (LanguageNotSupportedError, 400, "unsupported_language", "language"),
     (OptionNotSupportedError, 400, "unsupported_option", None),
     (UsageError, 400, "invalid_request", None),
-    (FetchForbiddenError, 403, "forbidden", "audio_address"),
-    (FetchSizeError, 413, "too_large", "audio_address"),
-    (FetchTimeoutError, 504, "timeout", "audio_address"),
-    (FetchError, 400, "invalid_request", "audio_address"),
+    (FetchForbiddenError, 403, "forbidden", None),
+    (FetchSizeError, 413, "too_large", None),
+    (FetchTimeoutError, 504, "timeout", None),
+    (FetchError, 400, "invalid_request", None),
     (InputError, 400, "invalid_audio", "file"),
     (EngineError, 500, "engine_error", None),
     (MissingExtraError, 501, "not_available", None),
@@ -163,7 +163,8 @@ def problem_of(error: BaseException) -> Problem:
             if isinstance(error, kind):
                 if kind is MachineError and "/" not in error.message:  # else it is logged with its paths
                     _log.error("%s", error)
-                return Problem(status, _message(error, status), code, param)
+                named = error.param if isinstance(error, FetchError) else param
+                return Problem(status, _message(error, status), code, named)
         return Problem(500, error.message, error.code)
     _log.error("unexpected error: %s", type(error).__name__, exc_info=error)
     return _INTERNAL

@@ -6,7 +6,8 @@ import math
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +19,7 @@ from asrcli.audio.types import Source
 from asrcli.backends.checks import check_request, languages_of, model_type, weights_notice
 from asrcli.backends.loaded_models import LoadedModel
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import AsrcliError, CancelledError, OptionNotSupportedError
+from asrcli.errors import AsrcliError, CancelledError, FetchError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.server.bounds import MAX_ADDRESS, MAX_FETCHES, MAX_IN_MEMORY
@@ -155,14 +156,16 @@ class TranscriptionService:
         limits = [limit for limit in (self.settings.max_chunk, vad.max_chunk) if limit is not None]
         return replace(vad, max_chunk=min(limits)) if limits else vad
 
-    async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
+    async def fetch(self, request: Request, address: str, workspace: Workspace, param: str) -> Upload:
         """The recording at an address, where the operator allows it. Raises ForbiddenError: they do not;
-        FetchError: not there, or it is not available.
+        FetchError: not there, or it is not available. `param`: the field that holds the address, for errors.
         """
         stop = threading.Event()
+        self._may_fetch(param)
         try:
             path = workspace.new_file()
-            size = await while_connected(request, self.fetch_into(address, path, stop.is_set))
+            with _address_of(param):
+                size = await while_connected(request, self.fetch_into(address, path, stop.is_set))
         finally:
             stop.set()
         workspace.store(size)
@@ -174,7 +177,7 @@ class TranscriptionService:
 
     def fetch_now(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
         """`fetch`, in a thread."""
-        self._may_fetch()
+        self._may_fetch("url")  # also of a job that was accepted when that was allowed
         seconds = min(_FETCH_TIMEOUT, self.settings.request_timeout or _FETCH_TIMEOUT)
         return fetch(address, path, self.guard(seconds), cancelled)
 
@@ -187,7 +190,7 @@ class TranscriptionService:
         """Refuse an address before anything is promised. Raises ForbiddenError or FetchError: as `fetch`; BusyError:
         too many are being looked up.
         """
-        self._may_fetch()
+        self._may_fetch("url")
         await self.look_up(address, "url")
 
     async def look_up(self, address: str, param: str) -> None:
@@ -196,14 +199,15 @@ class TranscriptionService:
         """
         if len(address) > MAX_ADDRESS:
             raise RequestError(f"`{param}` has more than {MAX_ADDRESS} characters.", param=param)
-        await self._lookups.run(check_url, address, self.guard(_FETCH_TIMEOUT))
+        with _address_of(param):
+            await self._lookups.run(check_url, address, self.guard(_FETCH_TIMEOUT))
 
-    def _may_fetch(self) -> None:
+    def _may_fetch(self, param: str) -> None:
         if not self.settings.allow_url_fetch:
             raise ForbiddenError(
                 "This server does not fetch recordings from addresses.",
                 "Send the recording itself; the operator can allow addresses with --allow-url-fetch.",
-                param="audio_address",
+                param=param,
             )
 
     def check(self, model: str | None, options: TranscribeOptions) -> None:
@@ -220,6 +224,16 @@ class TranscriptionService:
 
     #: where requests' folders lie; set when the server starts
     workspace_root: Path | None = None
+
+
+@contextmanager
+def _address_of(param: str) -> Iterator[None]:
+    """Errors of an address name the field that holds it."""
+    try:
+        yield
+    except FetchError as error:
+        error.param = param
+        raise
 
 
 class _Progress(Listener):

@@ -199,6 +199,22 @@ def test_bounds(site: Any, tmp_path: Path) -> None:
         fetch(f"{site.url}/file", tmp_path / "cancelled", OPEN, lambda: True)
 
 
+def test_errors_of_an_address_name_its_field(serving: Callable[..., Any]) -> None:
+    private = "http://10.0.0.1/"
+    job = {"file": b"RIFF"}
+    for allowed in (True, False):
+        with serving(allow_url_fetch=allowed, webhook_secret="s") as server, server.client() as client:
+            answers = {
+                "audio_address": client.post("/v1/audio/transcriptions", data={"audio_address": private}),
+                "url": client.post("/v1/jobs", data={"url": private}),
+                "webhook": client.post("/v1/jobs", data={"webhook": private}, files=job),
+            }
+            found = {name: (answer.status_code, answer.json()["error"]["param"]) for name, answer in answers.items()}
+            assert found == {name: (403, name) for name in answers}
+            deepgram = client.post("/v1/listen", json={"url": private})
+            assert (deepgram.status_code, "audio_address" in deepgram.text) == (403, False)
+
+
 def test_audio_address_from_end_to_end(serving: Callable[..., Any], site: Any, cities: Path) -> None:
     site.body = cities.read_bytes()
     with serving(allow_url_fetch=True, fetch_networks=("127.0.0.1/32",)) as server, server.client() as client:

@@ -111,7 +111,7 @@ async def _body(request: Request, service: TranscriptionService, workspace: Work
     if upload is not None and upload.size:
         return upload
     if address:
-        return await service.fetch(request, address, workspace)
+        return await service.fetch(request, address, workspace, "audio_address")
     raise EmptyAudioError("The request has no audio.", "Send the recording as the body.")
 
 

@@ -73,7 +73,7 @@ async def _recording(request: Request, workspace: Workspace) -> Upload:
     address = (await read_object(data.decode("utf-8", "replace")) or {}).get("url")
     if not isinstance(address, str):
         raise RequestError("`url` is missing.", "Send the recording itself, or its address.", param="url")
-    return await service.fetch(request, address, workspace)
+    return await service.fetch(request, address, workspace, "url")
 
 
 def _reply(transcript: Transcript, facts: dict[str, Any], *, utterances: bool) -> dict[str, Any]:

@@ -120,7 +120,7 @@ async def _recording_of(request: Request, form: Form, fields: Fields, workspace:
     service: TranscriptionService = request.app.state.service
     upload = form.file("file", "audio", "audio_file")
     if (upload is None or not upload.size) and fields.audio_address:
-        upload = await service.fetch(request, fields.audio_address, workspace)
+        upload = await service.fetch(request, fields.audio_address, workspace, "audio_address")
     if upload is None:
         raise RequestError("`file` is missing.", "Send the recording as a form's file.", param="file")
     if not upload.size:
