@@ -1,7 +1,7 @@
 """Bounds on what clients can make the server hold. Those that operators set are in `settings`; these are fixed."""
 
-#: jobs that wait to be run
-MAX_WAITING_JOBS = 1000
+#: jobs that wait to be run, and those of one client (a key; without keys, an address)
+MAX_WAITING_JOBS, MAX_WAITING_JOBS_OF_CLIENT = 1000, 750
 #: hotwords of one request, characters of one of them, and characters of them all as sent
 MAX_HOTWORDS, MAX_HOTWORD_LENGTH, MAX_HOTWORDS_TEXT = 1000, 100, 128 << 10
 #: recordings for each worker that have been read and wait for their last chunks at a time: enough for full batches
@@ -90,7 +90,7 @@ def table() -> list[tuple[str, str]]:
         ("hotwords of a request; 400 or the protocol's error", hotwords),
         ("replacements of `POSTPROCESS_HOTWORDS`; its error", f"{MAX_REPLACEMENTS} of {MAX_HOTWORD_LENGTH} characters"),
         ("the name of a model; 404", f"{MAX_NAME} characters"),
-        ("jobs waiting to be run; 429", str(MAX_WAITING_JOBS)),
+        ("jobs waiting to be run; 429", f"{MAX_WAITING_JOBS}, and {MAX_WAITING_JOBS_OF_CLIENT} of one key or address"),
         ("recordings that are read and wait for their last chunks; others wait", f"{MAX_AWAITED} for each worker"),
         ("results of jobs being rendered; others wait", str(MAX_RENDERINGS)),
         ("recordings being fetched; 429", f"{MAX_FETCHES}, and as many waiting"),

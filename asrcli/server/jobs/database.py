@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asrcli.errors import DiskFullError, OutputError
-from asrcli.server.bounds import MAX_WAITING_JOBS
+from asrcli.server.bounds import MAX_WAITING_JOBS, MAX_WAITING_JOBS_OF_CLIENT
 from asrcli.server.errors import BusyError
 
 
@@ -23,8 +23,10 @@ def database_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def refuse_if_full(database: sqlite3.Connection, max_disk: float) -> None:
-    """Raises BusyError: too many jobs are waiting, or the database has more than `max_disk` bytes."""
+def refuse_if_full(database: sqlite3.Connection, max_disk: float, client: str) -> None:
+    """Raises BusyError: too many jobs are waiting, in all or of this client, or the database has more than `max_disk`
+    bytes.
+    """
     names = ("page_count", "freelist_count", "page_size")
     pages, free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
     if (pages - free) * size > max_disk:
@@ -34,3 +36,7 @@ def refuse_if_full(database: sqlite3.Connection, max_disk: float) -> None:
     (waiting,) = database.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()
     if waiting >= MAX_WAITING_JOBS:
         raise BusyError("Too many jobs are waiting.", "Try again later.", retry_after=60)
+    own = "SELECT count(*) FROM jobs WHERE state = 'queued' AND client = ?"
+    (waiting,) = database.execute(own, (client,)).fetchone()
+    if waiting >= MAX_WAITING_JOBS_OF_CLIENT:
+        raise BusyError("Too many of your jobs are waiting.", "Try again later.", retry_after=60)

@@ -203,7 +203,7 @@ class JobStore:
             sync(self.recordings)
         try:
             with self._transaction() as database:
-                refuse_if_full(database, self._max_disk)
+                refuse_if_full(database, self._max_disk, client)
                 database.execute(
                     "INSERT INTO jobs (id, state, created, client, name, url, fields, webhook)"
                     " VALUES (?, 'queued', ?, ?, ?, ?, ?, ?)",

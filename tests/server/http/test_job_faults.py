@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from asrcli.errors import MachineError, OutputError
-from asrcli.server.bounds import MAX_WAITING_JOBS
+from asrcli.server.bounds import MAX_WAITING_JOBS, MAX_WAITING_JOBS_OF_CLIENT
 from asrcli.server.errors import BusyError
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.jobs.store import JobStore, StoredJob
@@ -353,6 +353,21 @@ def test_waiting_jobs_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(BusyError):
         add(store, upload=upload, url=None)
     assert [path.name for path in store.recordings.iterdir()] == [".asrcli-recordings"]
+    store.close()
+
+
+@pytest.mark.bound("jobs waiting to be run; 429")
+def test_one_client_cannot_hold_all_places_of_waiting_jobs(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    with store._transaction() as database:
+        database.executemany(
+            "INSERT INTO jobs (id, state, created, client, name, fields) VALUES (?, 'queued', 0, 'greedy', 'n', '{}')",
+            [(str(number),) for number in range(MAX_WAITING_JOBS_OF_CLIENT)],
+        )
+    asked: dict[str, Any] = {"name": "n", "fields": {}, "upload": None, "url": "http://x", "webhook": None}
+    with pytest.raises(BusyError):
+        store.add(client="greedy", **asked)
+    assert store.add(client="modest", **asked).state == "queued"
     store.close()
 
 
