@@ -70,7 +70,9 @@ def check_form(rate: int, channels: int) -> None:
     """
     if rate not in RATES:
         raise AudioDecodeError(
-            f"The header is broken: it claims a sample rate of {rate:,} Hz.", "Export the recording again. " + _RAW_HINT
+            f"The header claims a sample rate of {rate:,} Hz; from {RATES.start:,} to {RATES.stop - 1:,} are read.",
+            "If it is right, convert the recording: ffmpeg -i IN -ar 48000 OUT.flac. If not, export it again. "
+            + _RAW_HINT,
         )
     if not 0 < channels <= MAX_CHANNELS:
         raise AudioDecodeError(

@@ -42,7 +42,7 @@ class Program:
             capture_output=True,
             cwd=self.folder,
             env=self.env(**(env or {})),
-            timeout=100,
+            timeout=250,
             check=False,
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -394,3 +394,23 @@ def test_a_dry_run_names_an_input_once(asrcli: Program) -> None:
     done = asrcli("transcribe", "gone.wav", "--dry-run")
     assert done.returncode == ExitCode.ALL_FAILED
     assert done.stdout.startswith("fail        gone.wav: no such file or folder.")
+
+
+def test_a_recording_whose_name_begins_with_a_dash_is_not_read_as_options(asrcli: Program, recordings: Path) -> None:
+    (recordings / "one.wav").rename(asrcli.folder / "-dash.wav")  # read as -d ash.wav
+    for arguments in (["rec", "-dash.wav"], ["-dash.wav", "-o", "-"]):
+        done = asrcli("transcribe", *arguments)
+        assert done.returncode == ExitCode.USAGE
+        assert "'-dash.wav' is a file here, but would be read as options.\n  Write './-dash.wav'." in done.stderr
+    for arguments in (["./-dash.wav"], ["--", "-dash.wav"], ["-drec", "./-dash.wav"]):
+        assert "-dash.wav" in asrcli("transcribe", "--dry-run", *arguments).stdout
+
+
+def test_a_sample_rate_that_is_too_high_is_named_with_the_limits(asrcli: Program) -> None:
+    with wave.open(str(asrcli.folder / "high.wav"), "wb") as stream:
+        stream.setparams((1, 2, 768_000, 0, "NONE", ""))
+        stream.writeframes(bytes(100_000))
+    done = asrcli("transcribe", "high.wav")
+    assert done.returncode == ExitCode.ALL_FAILED
+    assert "claims a sample rate of 768,000 Hz; from 1,000 to 384,000 are read." in done.stderr
+    assert "-ar 48000" in done.stderr

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from asrcli.cli.framework.coercion import without_pydantic
+from asrcli.cli.framework.dashes import check_file_names
 
 if TYPE_CHECKING:
     from asrcli.options.declarations import Declaration, Option
@@ -91,7 +92,11 @@ class PanelCommand(_Panels, TyperCommand):
     """One command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Arguments pass through the function that `rewrites_arguments` gave the command."""
+        """Arguments pass through the function that `rewrites_arguments` gave the command. Raises UsageError: a file's
+        name would be read as options.
+        """
+        if not ctx.resilient_parsing:
+            check_file_names(self.params, args)
         rewrite = getattr(self.callback, "rewrite", None)
         if rewrite is not None and not ctx.resilient_parsing:
             args = rewrite(ctx, args)
