@@ -14,7 +14,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from asrcli.cli.framework.coercion import without_pydantic
-from asrcli.cli.framework.dashes import check_file_names
 
 if TYPE_CHECKING:
     from asrcli.options.declarations import Declaration, Option
@@ -96,6 +95,8 @@ class PanelCommand(_Panels, TyperCommand):
         name would be read as options.
         """
         if not ctx.resilient_parsing:
+            from asrcli.cli.framework.dashes import check_file_names
+
             check_file_names(self.params, args)
         rewrite = getattr(self.callback, "rewrite", None)
         if rewrite is not None and not ctx.resilient_parsing:
