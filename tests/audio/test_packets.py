@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from asrcli.audio.containers import avi
 from asrcli.audio.containers.packets import FrameChain, breaks, ends_inside, transport_packet, voc_end
 from asrcli.audio.containers.sniff import has_signature
 from asrcli.audio.types import Source
@@ -142,3 +143,13 @@ def test_blocks_of_voc() -> None:
         assert not voc_end(partial(part, whole))[1]
     for broken in (head + bytes(9) + block, head + b"\0" + bytes(200_000) + block):
         assert voc_end(partial(part, broken))[1]
+
+
+def test_an_open_ended_avi_file_of_empty_chunks_is_not_followed_for_ever() -> None:
+    def read(size: int, position: int) -> bytes:
+        return (b"RIFF\xff\xff\xff\xffAVI " if position == 0 else b"JUNK" + bytes(8))[:size]
+
+    assert not avi.ends_inside(read, 1 << 50)
+    whole = b"RIFF\xff\xff\xff\xffAVI " + b"01wb" + (4).to_bytes(4, "little") + bytes(4)
+    for length, cut in ((len(whole), False), (len(whole) - 2, True)):
+        assert avi.ends_inside(lambda size, at: whole[at : at + size], length) == cut
