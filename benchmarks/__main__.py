@@ -14,6 +14,7 @@ NAMES = {
     "corpora": "makes the recordings that the others measure",
     "whisper": "CPU time, word errors and word times against faster-whisper's batched pipeline",
     "device": "FunASR's models at real size on a GPU, by batch (tools/device_check.sh)",
+    "without_vnni": "another benchmark, with the code that processors without VNNI run",
     "versus": "wall and CPU time against other programs on the same weights",
     "policies": "what threads, lengths of chunks and batches cost, model by model",
     "peers": "speed against word errors: faster-whisper, whisper-ctranslate2, sherpa-onnx, moonshine-voice, ours",
