@@ -2,7 +2,7 @@
 
 Exit codes (README, man page)::
 
-    0 all done                                 3 every input failed
+    0 all done                                 3 every input failed, not all for the reason of 4 or 5
     1 some inputs failed or have no result     4 a model is not available
     2 usage                                    5 the machine lacks something (ffmpeg, disk space)
     130 interrupted                            143 terminated

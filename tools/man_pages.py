@@ -13,7 +13,7 @@ EXIT_STATUS = (
         "Some inputs failed or have no result; the others are done. Also: an internal error.",
     ),
     ("2", "The command line, a variable or the config file is wrong."),
-    ("3", "Every input failed."),
+    ("3", "Every input failed; 4 or 5 if that was the reason of each."),
     ("4", "A model is not available: unknown, not installed with --offline, or its download failed."),
     ("5", "Something is missing on this machine: ffmpeg, a Python package, disk space, the permission to write."),
     ("130", "Interrupted (Ctrl-C). Finished results are kept."),

@@ -8,15 +8,17 @@ from asrcli.alignment.matching import Pair, match
 from asrcli.assemble.estimate import estimate_times, spoken_length
 from asrcli.assemble.words import UntimedWord, split_words
 from asrcli.errors import InputError
-from asrcli.script import is_letter
+from asrcli.script import is_letter, join
 from asrcli.transcript import Segment, Transcript, Word
 
 #: recognised words closer than this are one span of sound, seconds
 _PAUSE = 0.3
 #: a smaller share of words that are found is a warning
 _FEW = 0.7
-#: so many recognised words in a row that are not in the text are a warning
+#: so many recognised words in a row that are not in the text are a warning; the same with text and recognised words
 _MANY = 10
+#: places of the text that one warning names, and words of each
+_NAMED = 5
 
 _Span = tuple[float, float]
 
@@ -32,8 +34,8 @@ class _Placed:
 def align_lines(recognised: Transcript, lines: Sequence[str], earliest: float = 0.0) -> Transcript:
     """The lines of a text as segments on the times of a transcript of the recording; `alignment` of each word is
     "matched" or "interpolated". Chinese, Japanese and the like are matched by character. Warnings: few words were
-    found; speech that is not in the text. `earliest`: where the part of the recording begins that was transcribed, in
-    seconds. Raises InputError: the text has no words, or none of them was recognised.
+    found; speech that is not in the text; words of the text without speech. `earliest`: where the part of the recording
+    begins that was transcribed, in seconds. Raises InputError: the text has no words, or none of them was recognised.
     """
     words = [split_words(line) for line in lines]
     given = [word for line in words for word in line]
@@ -49,6 +51,7 @@ def align_lines(recognised: Transcript, lines: Sequence[str], earliest: float = 
     if found < _FEW * len(given):
         warnings.append(f"timestamps: only {found} of {len(given)} words of the text were recognised")
     warnings += _unknown_speech(heard, pairs)
+    warnings += _text_without_speech(given, heard, pairs, placed)
     return replace(
         recognised,
         segments=tuple(_segments(lines, words, placed)),
@@ -137,3 +140,33 @@ def _unknown_speech(heard: Sequence[Word], pairs: Sequence[Pair]) -> Iterator[st
         extra = heard[start + 1 : end]
         if len(extra) - (at - before - 1) >= _MANY:
             yield f"timestamps: speech from {extra[0].start:.1f} to {extra[-1].end:.1f} s is not in the text"
+
+
+def _text_without_speech(
+    given: Sequence[UntimedWord], heard: Sequence[Word], pairs: Sequence[Pair], placed: Sequence[_Placed]
+) -> Iterator[str]:
+    """A warning for words of the text in whose place nothing was recognised: the recording may lack them."""
+    places: list[str] = []
+    count = 0
+    for (before, start), (at, end) in pairwise([(-1, -1), *pairs, (len(given), len(heard))]):
+        lacking = [number for number in range(before + 1, at) if _key(given[number].text)]
+        recognised = sum(1 for word in heard[start + 1 : end] if _key(word.text))
+        absent = not recognised and not _is_in_neighbour(given, heard, lacking, [(before, start), (at, end)])
+        if lacking and (absent or len(lacking) - recognised >= _MANY):
+            count += len(lacking)
+            text = join(given[number].text for number in lacking[:_NAMED]) + (" …" if len(lacking) > _NAMED else "")
+            places.append(f"{text!r} at {placed[lacking[0]].times[0]:.1f} s")
+    if places:
+        more = f" and {len(places) - _NAMED} more places" if len(places) > _NAMED else ""
+        words = "1 word" if count == 1 else f"{count} words"
+        yield f"timestamps: no speech was recognised for {words} of the text: {', '.join(places[:_NAMED])}{more}"
+
+
+def _is_in_neighbour(
+    given: Sequence[UntimedWord], heard: Sequence[Word], lacking: Sequence[int], edges: Sequence[Pair]
+) -> bool:
+    """Whether words were recognised as part of the word before or after: "can not" as "cannot"."""
+    text = "".join(_key(given[number].text) for number in lacking)
+    (before, start), (at, end) = edges
+    led = before >= 0 and _key(heard[start].text) == _key(given[before].text) + text
+    return led or (at < len(given) and _key(heard[end].text) == text + _key(given[at].text))

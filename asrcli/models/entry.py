@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 from asrcli.backends.registry import is_remote
@@ -40,6 +41,11 @@ class Download:
     def available(self) -> bool:
         """Whether there is an address to download it from."""
         return bool(self.url or self.huggingface or self.modelscope)
+
+    @property
+    def file_name(self) -> str:
+        """Name of the archive, or of the file of a model of one file; "": there is no address of one."""
+        return PurePosixPath((self.url or "").split("?")[0]).name.replace("%2B", "+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrcli.backends.checks import check_device
@@ -10,7 +13,7 @@ from asrcli.backends.device import with_device
 from asrcli.backends.registry import check_packages
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import DownloadError, ModelNotInstalledError
-from asrcli.models.entry import Kind
+from asrcli.models.entry import Kind, ModelEntry
 
 if TYPE_CHECKING:
     from asrcli.models.mirrors import Mirror
@@ -46,9 +49,7 @@ def obtain(
         entry = registry.meant(name or registry.default_name(kind, backend))
         if offline:
             raise ModelNotInstalledError(
-                f"{error.message.removesuffix('.')}, and --offline forbids the network.",
-                f"On a machine with a network: asrcli models export {entry.name} -o {entry.name}.tar; "
-                f"then here: asrcli models import {entry.name}.tar",
+                f"{error.message.removesuffix('.')}, and --offline forbids the network.", _bundle_hint(entry.name)
             ) from error
         unnamed = name is None and kind == "asr" and registry.configured() is None
         if unnamed or not entry.download.available:
@@ -61,3 +62,21 @@ def obtain(
             message = f"The model {entry.name} cannot be downloaded: {failure.message}"
             raise DownloadError(message, failure.hint) from failure
     return registry.resolve(name, language=language, kind=kind, backend=backend)
+
+
+def from_file_hint(entry: ModelEntry, model_dir: Path | None = None) -> str:
+    """How a model gets to a machine without a network: by its archive, or by a bundle where there is none."""
+    if not entry.download.file_name:
+        return _bundle_hint(entry.name)
+    folder = "" if model_dir is None else f" --model-dir {shlex.quote(os.fspath(model_dir))}"
+    return (
+        f"Leave --offline out, or copy {entry.download.url} here and run: "
+        f"asrcli download-model {entry.name} --from {shlex.quote(entry.download.file_name)}{folder}"
+    )
+
+
+def _bundle_hint(name: str) -> str:
+    return (
+        f"On a machine with a network: asrcli models export {name} -o {name}.tar; "
+        f"then here: asrcli models import {name}.tar"
+    )

@@ -148,7 +148,7 @@ class Store:
                 f"Put its files into {self.registry.folder(entry)}: {', '.join(entry.required)}.",
             )
         self._check_room(entry)
-        archive = self._downloads(entry) / PurePosixPath(url.split("?")[0]).name.replace("%2B", "+")
+        archive = self._downloads(entry) / entry.download.file_name
         from asrcli.models.download import fetch
 
         sum_ = fetch(

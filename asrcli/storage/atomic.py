@@ -53,11 +53,11 @@ def private(path: str, flags: int) -> int:
 
 # Errors
 
-_OUTPUT_HINT = "Check the folder's permissions, or choose another with --output-dir."
+_OUTPUT_HINT = "Check the folder's permissions, or choose another folder."
 
 
-def write_error(path: Path, error: OSError, hint: str = _OUTPUT_HINT) -> AsrcliError:
-    """The error that explains why `path` cannot be written."""
+def write_error(path: Path, error: OSError, hint: str = _OUTPUT_HINT, *, new_folder: bool = False) -> AsrcliError:
+    """The error that explains why `path` cannot be written, or created if it is a `new_folder`."""
     if homeless := no_home_error(path):
         return homeless
     name = os.fsencode(path).decode("utf-8", "replace")
@@ -69,7 +69,16 @@ def write_error(path: Path, error: OSError, hint: str = _OUTPUT_HINT) -> AsrcliE
         return DiskFullError(
             f"{name!r} would exceed the limit on file sizes.", "Raise it (ulimit -f), then run the command again."
         )
-    return OutputError(f"{name!r} cannot be written: {error.strerror or error}.", hint)
+    failed = "created" if new_folder else "written"
+    return OutputError(f"{name!r} cannot be {failed}: {error.strerror or error}.", hint)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder for outputs, with those above it. Raises DiskFullError or OutputError: it cannot be created."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error, new_folder=True) from error
 
 
 @contextlib.contextmanager
@@ -220,8 +229,8 @@ class Staging:
             self._staged.append(_Staged(target, data))
             return
         real = Path(os.path.realpath(target))
+        make_folder(real.parent)
         try:
-            real.parent.mkdir(parents=True, exist_ok=True)
             self._staged.append(_Staged(real, temporary=_Temporary(real, data, 0o666)))
         except OSError as error:
             raise write_error(target, error) from error

@@ -109,6 +109,34 @@ def test_warnings_for_a_text_of_another_recording_and_for_speech_that_it_lacks()
     assert lacking.warnings == ("timestamps: speech from 1.5 to 10.4 s is not in the text",)
 
 
+def test_a_warning_names_words_that_the_recording_lacks() -> None:
+    spoken = ["ask", "what", "your", "country", "can", "do"]
+    one = align_lines(heard(spoken), ["Ask what your banana country can do."])
+    assert one.warnings == ("timestamps: no speech was recognised for 1 word of the text: 'banana' at 2.4 s",)
+    several = align_lines(heard(["one", "six", *SENTENCE]), ["one two three six", " ".join(SENTENCE), "thus it ends"])
+    (warning,) = several.warnings
+    assert "for 5 words of the text: 'two three' at 1.4 s, 'thus it ends' at 10.9 s" in warning
+    # a mark and a misheard word; two words that are recognised as one
+    assert align_lines(heard(spoken), ["Ask what your — country can dew."]).warnings == ()
+    assert align_lines(heard(["ask", "cannot", "do"]), ["ask can not do"]).warnings == ()
+    assert align_lines(heard([*spoken, "today"]), ["Ask what your country can do to day."]).warnings == ()
+
+
+def test_a_paragraph_that_the_recording_lacks_is_no_misheard_word() -> None:
+    extra = " ".join(f"umbrella{number}" for number in range(12))
+    (warning,) = align_lines(heard([*SENTENCE, "xyz", *SENTENCE]), [" ".join([*SENTENCE, extra, *SENTENCE])]).warnings
+    assert "for 12 words of the text: 'umbrella0 umbrella1 umbrella2 umbrella3 umbrella4 …'" in warning
+
+
+def test_a_warning_names_a_few_places_and_counts_the_others() -> None:
+    spoken = [f"word{number}" for number in range(60)]
+    text = [each for number, word in enumerate(spoken) for each in ([word] if number % 8 else ["um", word])]
+    (warning,) = align_lines(heard(spoken), [" ".join(text)]).warnings
+    assert "for 8 words of the text" in warning
+    assert warning.count("'um'") == 5
+    assert warning.endswith(" and 3 more places")
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_ten_percent_of_wrong_and_missing_words_move_the_others_little(seed: int) -> None:
     chance = random.Random(seed)

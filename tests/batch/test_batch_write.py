@@ -11,6 +11,7 @@ from threading import Thread
 
 import pytest
 
+from asrcli.batch.journal import Journal
 from asrcli.errors import OutputError
 from asrcli.storage.atomic import check_writable, digest, remove_stale_temporaries, staging, write_atomic
 
@@ -107,12 +108,20 @@ def test_a_folder_in_the_way_is_an_error_before_and_at_the_write(tmp_path: Path)
         check_writable(tmp_path / "file" / "below" / "a.txt")
 
 
+def test_an_error_names_the_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file/new' cannot be created: Not a directory"):
+        write(tmp_path / "file" / "new" / "a.txt")
+    with pytest.raises(OutputError, match="file/new' cannot be created: Not a directory"):
+        Journal(tmp_path / "file" / "new" / "journal.jsonl")
+
+
 def test_a_folder_without_permission_is_an_error(unprivileged: Path) -> None:
     (unprivileged / "shut").mkdir()
     (unprivileged / "shut").chmod(0o555)
     with pytest.raises(OutputError, match="ermission") as caught:
         write(unprivileged / "shut" / "a.txt")
-    assert "--output-dir" in caught.value.hint
+    assert "another folder" in caught.value.hint
 
 
 def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path: Path) -> None:

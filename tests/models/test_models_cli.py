@@ -138,7 +138,9 @@ def test_failed_download_exits_4_and_the_others_still_come(
 def test_offline_never_asks_the_network(
     asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server, tmp_path: Path
 ) -> None:
-    assert "--offline" in asrcli("download-model", "--offline", "m", check=4).stderr
+    refused = asrcli("download-model", "--offline", "m", check=4).stderr
+    assert f"copy {served.base}/pack.tar.bz2 here" in " ".join(refused.split())
+    assert "asrcli download-model m --from pack.tar.bz2" in " ".join(refused.split())
     (tmp_path / "pack.tar.bz2").write_bytes(served.files["/pack.tar.bz2"])
     asrcli("download-model", "--offline", "m", "--from", tmp_path / "pack.tar.bz2")
     assert served.requests == []

@@ -65,12 +65,14 @@ class Journal:
 
     def _open(self) -> int:
         if self._writable:
+            folder = self.path.parent
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=True)
                 return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             except OSError as error:
                 if error.errno not in _NO_PERMISSION:
-                    raise write_error(self.path, error) from error
+                    lacking = not folder.is_dir()
+                    raise write_error(folder if lacking else self.path, error, new_folder=lacking) from error
                 self._writable = False
                 self.notices.append(f"{self.path}: no permission to write it; results are not recorded there.")
         try:

@@ -80,6 +80,7 @@ def _attempt(
 
 def _install(console: Console, store: Store, name: str, order: DownloadArguments, mirrors: list[Mirror]) -> None:
     from asrcli.cli.report.download_progress import download_progress
+    from asrcli.models.obtain import from_file_hint
 
     if store.registry.installed(name) and not order.force:
         console.notice(f"{name} is installed in {store.registry.folder(store.registry.entry(name))}.")
@@ -87,7 +88,7 @@ def _install(console: Console, store: Store, name: str, order: DownloadArguments
     if order.offline and order.source is None:
         raise ModelNotInstalledError(
             f"The model {name} is not installed, and --offline forbids the network.",
-            "Leave --offline out, or give the model's archive with --from.",
+            from_file_hint(store.registry.entry(name), order.model_dir),
         )
     with download_progress(console, name) as progress:
         folder = store.install(

@@ -8,6 +8,8 @@ from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from asrcli.server.http.values import is_sent
+
 #: (pattern, path), the first match counts
 _ALIASES = (
     (re.compile(r"^(?:/v1){2,}(/.*)$"), r"/v1\1"),  # a base URL that ends in /v1, and a client that adds it
@@ -25,10 +27,6 @@ _ALIASES = (
 
 #: what proxies write before the path (RFC 9112, 3.2.2)
 _ORIGIN = re.compile(r"^https?://[^/]*", re.IGNORECASE)
-
-
-#: values of a query that a client does not have, as JavaScript and Python write them; "none" may be a name
-_NOT_SENT = frozenset({"", "undefined", "null", "None"})
 
 
 class PathAliases:
@@ -60,4 +58,4 @@ class PathAliases:
 def _has_value(parameter: bytes) -> bool:
     """Whether a parameter of a query was sent: with a value, or with its name alone, as a flag."""
     name, equals, value = parameter.partition(b"=")
-    return unquote_plus(value.decode("latin-1")).strip() not in _NOT_SENT if equals else bool(name)
+    return is_sent(unquote_plus(value.decode("latin-1")), exact=True) if equals else bool(name)

@@ -16,8 +16,9 @@ from asrcli.server.errors import RequestError
 from asrcli.text.steps.hotwords import parse_hotwords
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on", "t", "y"}), frozenset({"false", "0", "no", "off", "f", "n", ""})
-#: how clients write a value that they do not have (JavaScript, Python, JSON), in any case
-_NOT_SENT = frozenset({"", "undefined", "null", "none"})
+#: how clients write a value that they do not have: JavaScript, Python, JSON
+_NOT_SENT = frozenset({"", "undefined", "null", "None"})
+_NOT_SENT_IN_ANY_CASE = frozenset(map(str.lower, _NOT_SENT))
 
 #: of a number that is sent as text
 _DIGITS = 9
@@ -28,9 +29,12 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 _BASE64_BLOCK = 1 << 18
 
 
-def is_sent(text: str) -> bool:
-    """Whether a field's text is a value, not the name of a missing one."""
-    return text.strip().lower() not in _NOT_SENT
+def is_sent(text: str, *, exact: bool = False) -> bool:
+    """Whether a field's text is a value, not the name of a missing one; `exact`: only as languages write it, since
+    "none" may be the name of a model.
+    """
+    written = text.strip()
+    return written not in _NOT_SENT if exact else written.lower() not in _NOT_SENT_IN_ANY_CASE
 
 
 def without_nulls(body: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from asrcli.server.bounds import MAX_RESULT
+from asrcli.server.http.json_text import json_text
 from asrcli.server.protocols.funasr.replies import result, whole_results
-from asrcli.transcript import Segment, Transcript, Word
+from asrcli.transcript import Gap, Segment, Transcript, Word
 
 
 def segment(*texts: str, number: int = 0) -> Segment:
@@ -93,6 +94,18 @@ def test_no_message_is_larger_than_clients_accept(hours: float) -> None:
     stamps = [stamp for body in bodies for stamp in json.loads(body["timestamp"])]
     assert len(stamps) == 120 * count
     assert len(bodies) == 1 or hours > 2
+
+
+@pytest.mark.bound("a message with a result to FunASR's clients; it is divided")
+@pytest.mark.parametrize("count", [1, 5000, 30_000])
+def test_gaps_that_do_not_fit_into_the_last_message_have_their_own(count: int) -> None:
+    gaps = tuple(Gap(float(number), number + 0.5, "limit") for number in range(count))
+    bodies = whole_results("offline", "demo", Transcript("a", 1.0 * count, (segment("so"),), gaps=gaps))
+    assert all(len(json_text(body).encode()) <= MAX_RESULT - 4096 for body in bodies)  # an error may be added
+    assert [gap["start"] for body in bodies for gap in body.get("gaps", ())] == [at * 1000 for at in range(count)]
+    assert [body["is_final"] for body in bodies] == [False] * (len(bodies) - 1) + [True]
+    assert "".join(body["text"] for body in bodies) == "so"
+    assert (len(bodies) > 1) is (count == 30_000)
 
 
 def test_nothing_heard_is_one_final_message() -> None:

@@ -17,6 +17,10 @@ from asrcli.transcript import Segment, Transcript, Word
 #: `wav_name` of FunASR's web page, and where that page splits a text before it counts time stamps
 _PAGE, _PAGE_PIECES = "h5", re.compile(r"[。？，、?., ]")
 _LETTERS = re.compile(r"[A-Za-z]+")
+#: bytes that are left in a message for the error that goes with the last one
+_ERROR = 4096
+#: gaps in one message, where those of the whole recording are too large for the last one
+_GAPS_AT_ONCE = 4000
 _MARKS = SENTENCE_ENDS | CLAUSE_ENDS
 
 
@@ -62,7 +66,13 @@ def whole_results(mode: str, name: str, transcript: Transcript | None) -> list[d
         body = result(mode, joint(before, text) + text, name, final=False, segments=part)
         found.append(_slim(body | speaker_fields(part, numbers)))
         before = text or before
-    found[-1] |= gap_fields(transcript.gaps, milliseconds) | {"is_final": True}
+    if _fits(last := found[-1] | gap_fields(transcript.gaps, milliseconds)):
+        found[-1] = last
+    else:
+        for start in range(0, len(transcript.gaps), _GAPS_AT_ONCE):
+            gaps = transcript.gaps[start : start + _GAPS_AT_ONCE]
+            found.append(result(mode, "", name, final=False) | gap_fields(gaps, milliseconds))
+    found[-1] |= {"is_final": True}
     return found
 
 
@@ -86,7 +96,7 @@ def _slim(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fits(body: dict[str, Any]) -> bool:
-    return len(json_text(body).encode("utf-8", "replace")) < MAX_RESULT
+    return len(json_text(body).encode("utf-8", "replace")) < MAX_RESULT - _ERROR
 
 
 def failure(mode: str, name: str, message: str) -> dict[str, Any]:
