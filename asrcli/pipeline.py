@@ -303,7 +303,7 @@ class _Transcription:
         segments, turns = self._labelled()
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
         gaps = self._gaps()
-        assembled = [note for each in self._channels for note in each.assembler.warnings]
+        assembled = [note for each in self._channels for note in each.assembler.warnings(self._shift(each.channel))]
         warnings = [*self._resources.backend.notices, *self._stream.warnings, *assembled]
         warnings += [*self._speakers.warnings, *(gap.warning for gap in gaps), *self._taken_warnings]
         if not segments and not gaps and not self._taken:

@@ -24,7 +24,7 @@ EVENTS = (
 #: Codes of warnings. A warning's message begins with its code and a colon; a message without one has the code "other".
 WARNING_CODES = (
     "gap", "truncated", "damaged", "timestamps", "tracks", "clipped", "scaled", "channels", "speakers", "no-speech",
-    "loop", "punctuation", "other",
+    "loop", "low-confidence", "punctuation", "other",
 )  # fmt: skip
 NO_SPEECH = "no speech"
 _CODED = re.compile(rf"(?:perhaps )?({'|'.join(WARNING_CODES)}):")

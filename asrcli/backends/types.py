@@ -66,6 +66,8 @@ class Hypothesis:
     limit: bool = False
     #: up to where the engine accounts for the sound, seconds from the chunk's start; None: unknown
     end: float | None = None
+    #: by their probabilities, the words are probably not what was said; False also where the engine gives none
+    unsure: bool = False
 
     def __post_init__(self) -> None:
         # Labels beyond those of the JSON Schema (a server may send any) are dropped.

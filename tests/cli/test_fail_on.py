@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,36 @@ def test_a_later_run_repeats_the_warnings(asrcli: Program) -> None:
         assert asrcli("transcribe", "cut.wav", "--fail-on", "truncated").returncode == 1
     (asrcli.folder / "cut.wav").write_bytes(data)
     assert "with warnings: no speech" in asrcli("transcribe", "cut.wav").stderr + asrcli("transcribe", "cut.wav").stderr
+
+
+@pytest.mark.slow
+def test_words_that_the_model_is_not_sure_of(asrcli: Program, wheel_audio: Path) -> None:
+    """As if of another language: 20 s of speech backwards, from second 11 on."""
+    english, rate = soundfile.read(wheel_audio / "two_cities.wav", dtype="float32")
+    mixed = english.copy()
+    mixed[11 * rate : 31 * rate] = english[11 * rate : 31 * rate][::-1]
+    soundfile.write(asrcli.folder / "mixed.wav", mixed, rate)
+    soundfile.write(asrcli.folder / "english.wav", english, rate)
+    command = ("transcribe", "mixed.wav", "english.wav", "-m", "moonshine-tiny-en", "-f", "json")
+    done = asrcli(*command)
+    assert done.returncode == 0
+    assert "1 with warnings" in done.stderr
+    assert "asrcli models list" in done.stderr
+    assert json.loads((asrcli.folder / "english.json").read_text("utf-8"))["warnings"] == []
+    start, end = first_span(asrcli.folder / "mixed.json")
+    assert start < 21 < end
+
+    done = asrcli(*command, "--overwrite", "--start", "11", "--fail-on", "low-confidence")
+    assert done.returncode == 1
+    assert first_span(asrcli.folder / "mixed.json")[0] >= 11
+
+
+def first_span(path: Path) -> tuple[float, float]:
+    """When the words begin and end that the first warning of a result is about, seconds."""
+    document = json.loads(path.read_text("utf-8"))
+    assert set(document["warning_codes"]) == {"low-confidence"}
+    start, end = map(float, re.findall(r"[0-9.]+", document["warnings"][0])[:2])
+    return start, end
 
 
 def test_every_code_of_the_schema_is_accepted(asrcli: Program) -> None:

@@ -165,8 +165,9 @@ def decoder_graph(weights: Weights, sizes: Geometry) -> bytes:
     """One step of several sequences that are equally far: the last token of each to the next of each.
 
     Inputs: `token` and `position` (batch, 1); `mask` (batch, 1, 1, frames), zero or minus much; `past.*`, empty at
-    first, and `cross.*`, in the form that `cross_graph` gives. Outputs: `next` (batch, 1), `present.*`, and `queries`
-    (batch, 1, width) of the heads that follow the speech, side by side, where there are such.
+    first, and `cross.*`, in the form that `cross_graph` gives. Outputs: `next` (batch, 1), its `probability`
+    (batch, 1, 1), `present.*`, and `queries` (batch, 1, width) of the heads that follow the speech, side by side, where
+    there are such.
     """
     writer = _DecoderWriter(weights, sizes)
     inputs: list[Port] = [
@@ -176,7 +177,7 @@ def decoder_graph(weights: Weights, sizes: Geometry) -> bytes:
     ]
     inputs += [(name, FLOAT, shape) for what in ("past", "cross") for name, shape in sizes.caches(what).items()]
     following, made = writer.write()
-    outputs: list[Port] = [("next", INT64, ("batch", 1))]
+    outputs: list[Port] = [("next", INT64, ("batch", 1)), ("probability", FLOAT, ("batch", 1, 1))]
     outputs += [(name, FLOAT, shape) for name, shape in sizes.caches("present").items()]
     if sizes.following:
         outputs.append(("queries", FLOAT, ("batch", 1, len(sizes.following) * sizes.head)))
@@ -208,11 +209,16 @@ class _DecoderWriter:
         value = graph.norm(value, "norm", self._weights.parameter("model.decoder.norm.weight"))
         if self._queries:
             self._made["queries"] = graph.add("Concat", *self._queries, axis=-1)
-        return graph.add("ArgMax", self._scores(value), axis=-1, keepdims=0), self._made
+        scores, scale = self._scores(value)
+        following = graph.add("ArgMax", scores, axis=-1, keepdims=0)
+        probabilities = graph.add("Softmax", graph.add("Mul", scores, scale) if scale else scores, axis=-1)
+        chosen = graph.add("Unsqueeze", following, graph.constant("last axis", np.array([-1])))
+        self._made["probability"] = graph.add("GatherElements", probabilities, chosen, axis=-1)
+        return following, self._made
 
-    def _scores(self, value: str) -> str:
-        """A number for each token. A row's scale is positive and the same for all its tokens: it does not change which
-        is the greatest, and is left out. The end of the text gets less at the first position.
+    def _scores(self, value: str) -> tuple[str, str]:
+        """A number for each token, and what multiplies those of a row ("": nothing does): it is positive, and does not
+        change which is the greatest. The end of the text gets less at the first position.
         """
         graph = self.graph
         vocabulary = self._weights.product("proj_out")
@@ -222,10 +228,11 @@ class _DecoderWriter:
         if block_products_are_stable():  # all are equally far
             any_row = graph.add("ReduceMax", first, keepdims=0)
             bias = graph.add("Mul", any_row, graph.constant("vocabulary.less", -less))
-            return graph.linear_in_blocks(value, "vocabulary", [vocabulary], bias)
+            return graph.linear_in_blocks(value, "vocabulary", [vocabulary], bias), ""
         rows = graph.quantise_rows(value)
         first = graph.add("Unsqueeze", first, graph.constant("inner axis", np.array([2])))
-        return graph.linear_by_row(rows, "vocabulary", [vocabulary], (graph.add("Div", first, rows[1]), less))
+        scores = graph.linear_by_row(rows, "vocabulary", [vocabulary], (graph.add("Div", first, rows[1]), less))
+        return scores, rows[1]
 
     def _hear_itself(self, value: str, layer: int) -> str:
         graph, attention = self.graph, self._attention

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from onnxruntime import OrtValue
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.certainty import mean_log_probability
 from asrcli.backends.moonshine.alignment import token_frames
 from asrcli.backends.moonshine.sizes import END, START, STRIDES, read_geometry
 from asrcli.backends.moonshine.weights import Array, Weights
@@ -58,6 +59,8 @@ class Decoded:
     tokens: list[int]
     #: when each token begins, seconds from the chunk's start; empty where the attention does not show it
     starts: list[float]
+    #: see `mean_log_probability`; of the end as well
+    certainty: float = 0.0
 
 
 class Moonshine:
@@ -111,15 +114,16 @@ class Moonshine:
             self._decoder.run_with_iobinding(binding)
             made = dict(zip(self._outputs, binding.get_outputs(), strict=True))
             past = dict(zip(names, (made[name] for name in self._sizes.caches("present")), strict=True))
-            kept = batch.take(made["next"].numpy(), made["queries"].numpy() if "queries" in made else None)
+            queries = made["queries"].numpy() if "queries" in made else None
+            kept = batch.take(made["next"].numpy(), made["probability"].numpy(), queries)
             if kept is not None:
                 if not len(kept):
                     break
                 past = {name: OrtValue.ortvalue_from_numpy(value.numpy()[kept]) for name, value in past.items()}
                 batch.bind(binding)
         return [
-            Decoded(tokens, self._starts(queries, keys[row]))
-            for row, (tokens, queries) in enumerate(zip(batch.tokens, batch.queries, strict=True))
+            Decoded(tokens, self._starts(batch.queries[row], keys[row]), batch.certainty(row))
+            for row, tokens in enumerate(batch.tokens)
         ]
 
     def _followed(self, heard: Mapping[str, Array], row: int, frames: int) -> Array | None:
@@ -188,6 +192,8 @@ class _Batch:
         self.tokens: list[list[int]] = [[] for _ in chunks]
         #: of the step that chose each token
         self.queries: list[list[Array]] = [[] for _ in chunks]
+        #: of each token, and of the end
+        self._probabilities: list[list[float]] = [[] for _ in chunks]
         self.last = np.full((len(chunks), 1), START, np.int64)
         self._rows = list(range(len(chunks)))  # row of the batch -> chunk
         self._ended = [limit == 0 for limit in self.limits]
@@ -200,10 +206,20 @@ class _Batch:
         for name, value in self._inputs.items():
             binding.bind_cpu_input(name, value)
 
-    def take(self, following: npt.NDArray[np.int64], queries: Array | None) -> npt.NDArray[np.int64] | None:
+    def certainty(self, chunk: int) -> float:
+        """How sure the model is of a chunk's tokens."""
+        probabilities = self._probabilities[chunk]
+        ended = len(probabilities) > len(self.tokens[chunk])
+        return mean_log_probability([*self.tokens[chunk], *([END] if ended else [])], probabilities)
+
+    def take(
+        self, following: npt.NDArray[np.int64], probabilities: Array, queries: Array | None
+    ) -> npt.NDArray[np.int64] | None:
         """Take the next token of each; the rows to go on with, where others are dropped."""
         for row, chunk in enumerate(self._rows):
             token = int(following[row, 0])
+            if not self._ended[chunk]:
+                self._probabilities[chunk].append(float(probabilities[row, 0, 0]))
             if not self._ended[chunk] and token != END:
                 self.tokens[chunk].append(token)
                 if queries is not None:

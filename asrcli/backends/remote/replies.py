@@ -67,6 +67,7 @@ def _hypothesis(data: Mapping[str, Any], duration: float) -> Hypothesis:
         event=_label(first.get("event")) or found.event,
         limit=_is_cut_short(data),
         end=_end(data, segments),
+        unsure="low-confidence" in _warning_codes(data),
     )
 
 
@@ -80,8 +81,12 @@ def _end(data: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> floa
 
 def _is_cut_short(data: Mapping[str, Any]) -> bool:
     """Whether the server reports that its text is not all."""
-    warnings = {warning_code(item) for item in _items(data, "warnings") if isinstance(item, str)}
-    return data.get("finish_reason") == "length" or data.get("truncated") is True or bool(warnings & _INCOMPLETE)
+    incomplete = bool(_warning_codes(data) & _INCOMPLETE)
+    return data.get("finish_reason") == "length" or data.get("truncated") is True or incomplete
+
+
+def _warning_codes(data: Mapping[str, Any]) -> set[str]:
+    return {warning_code(item) for item in _items(data, "warnings") if isinstance(item, str)}
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -77,6 +77,15 @@ def test_no_words_for_sounds_without_speech(tiny_en: ModelSpec, sound: str) -> N
     assert transcribe(tiny_en, samples.astype(np.float32)).text == ""
 
 
+def test_words_of_another_language_are_unsure(tiny_en: ModelSpec, clip: Callable[[str], Samples]) -> None:
+    mandarin, english = (clip(name) for name in ("BAC009S0764W0121.wav", "1089-134686-0000.flac"))
+    backwards = np.ascontiguousarray(english[::-1])
+
+    heard = [transcribe(tiny_en, samples) for samples in (mandarin, backwards, english)]
+    assert all(each.text for each in heard)
+    assert [each.unsure for each in heard] == [True, True, False]
+
+
 def test_chunks_of_any_length_and_value(tiny_en: ModelSpec, clip: Callable[[str], Samples]) -> None:
     for samples in (
         np.zeros(0),

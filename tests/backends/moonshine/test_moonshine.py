@@ -12,7 +12,6 @@ import jiwer
 import numpy as np
 import onnxruntime
 import pytest
-import soundfile
 
 from asrcli.backends.moonshine import architecture
 from asrcli.backends.moonshine.recognizer import MoonshineRecognizer, load
@@ -20,7 +19,6 @@ from asrcli.backends.registry import backend_of
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec
 from asrcli.errors import EngineError, LanguageNotSupportedError
-from asrcli.models.registry import Registry
 from asrcli.options import RecognitionOptions
 
 ENGLISH = RecognitionOptions(language="en")
@@ -33,24 +31,10 @@ NEAR = 0.3
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
-    folder = tmp_path_factory.mktemp("registry")
-    return Registry(folder / "models", cache_dir=folder / "cache").resolve("moonshine-tiny-en")
-
-
-@pytest.fixture(scope="module")
 def recognizer(spec: ModelSpec) -> MoonshineRecognizer:
     loaded = load(spec, 2)
     assert isinstance(loaded, MoonshineRecognizer)
     return loaded
-
-
-@pytest.fixture(scope="module")
-def recording(wheel_audio: Path) -> np.ndarray:
-    samples, rate = soundfile.read(wheel_audio / "two_cities.wav", dtype="float32")
-    assert rate == 48000
-    # A third of the rate, each sample the mean of three: enough of a filter for speech.
-    return samples[: len(samples) // 3 * 3].reshape(-1, 3).mean(axis=1).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,12 @@ def test_the_sound_that_a_server_accounts_for(reply: dict[str, Any], end: float 
     assert read({"text": "and so"} | reply).end == end
 
 
+def test_a_server_that_is_not_sure_of_its_words() -> None:
+    warning = "low-confidence: 0.3 to 9.8 s: the model is not sure of its words there"
+    assert read({"text": "and so", "warnings": ["no speech", warning]}).unsure
+    assert not read({"text": "and so", "warnings": ["gap: 0.3 to 9.8 s: low-confidence:"]}).unsure
+
+
 @pytest.mark.parametrize(
     ("reply", "limit"),
     [
