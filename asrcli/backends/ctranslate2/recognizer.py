@@ -41,8 +41,8 @@ _BATCH_SIZE = {"cpu": 12, "cuda": 16}
 _CPU_BATCH_BYTES = 2_000_000_000
 #: greedy search takes 20 to 30 % less time than a beam of five, and made 0.6 % more errors (benchmarks.whisper)
 _BEAM_SIZE = 1
-#: It is unsure of words where the mean logarithm of their tokens' probabilities is less. With tiny.en, 100 recordings of
-#: 20 other languages, and of English backwards, gave -0.8 at the most, shouted English -0.7, read English -0.2.
+#: It is unsure of words where the mean logarithm of their tokens' probabilities is less. With tiny.en, 100 recordings
+#: of 20 other languages and of English backwards gave -0.8 at the most, shouted English -0.7, read English -0.2.
 _LEAST_CERTAINTY = -0.75
 #: exceptions of the library
 _ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
