@@ -14,15 +14,14 @@ PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 
 
 @pytest.mark.slow
-def test_the_examples_run_one_after_the_other(
+def test_each_example_runs_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wheel_audio: Path
 ) -> None:
     shutil.copy(wheel_audio / "beckett.wav", tmp_path / "talk.wav")
     monkeypatch.chdir(tmp_path)
-    scope: dict[str, object] = {}
     said = []
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)):
-        exec(compile(code, f"{PAGE.name}, example {number + 1}", "exec"), scope)
+        exec(compile(code, f"{PAGE.name}, example {number + 1}", "exec"), {})
         said.append(capsys.readouterr().out)
     whole, _, files, many, live, failing = said
     assert "fail better" in whole.lower()

@@ -3,12 +3,22 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import httpx
 
+from asrcli.backends.remote.attempts import (
+    DIALECTS,
+    ChunkRefusedError,
+    EncodedChunk,
+    RequestAttempt,
+    in_form,
+    plan_attempts,
+)
+from asrcli.backends.remote.check import DEFAULT_MODEL
+from asrcli.backends.remote.models import listed_models, models_hint, speech_model
 from asrcli.backends.remote.replies import UnreadableReplyError, error_field, error_message, read_reply
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import (
@@ -35,75 +45,40 @@ _LARGEST = 8 << 20
 _POLICY = RetryPolicy()
 
 
-@dataclass(frozen=True, slots=True)
-class _ServerDialect:
-    """How much of the interface is used. Servers differ in what they refuse."""
-
-    response_format: str
-    words: bool = False
-    #: fields that are not OpenAI's: `hotwords`, and no second search for speech
-    extras: bool = False
-
-
-_DIALECTS = (
-    _ServerDialect("verbose_json", words=True, extras=True),
-    _ServerDialect("verbose_json", words=True),
-    _ServerDialect("verbose_json"),
-    _ServerDialect("json"),
-    _ServerDialect("text"),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedChunk:
-    """One chunk as it is sent."""
-
-    data: bytes
-    #: "flac" or "wav"
-    form: str
-    seconds: float
-    #: makes the chunk in WAV, for servers that read no FLAC; None: it is not to be sent
-    as_wav: Callable[[], Self] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _RequestAttempt:
-    """In which form a chunk is sent."""
-
-    form: str
-    dialect: int
-    #: the server has not accepted this form yet: where it fails, another form is tried before this one is repeated
-    probe: bool = False
-
-
-class _RefusedError(Exception):
-    """The server does not accept the request in this form."""
-
-    def __init__(self, status: int = 0, body: bytes = b"", *, failed: bool = False) -> None:
-        super().__init__(str(status))
-        self.status, self.body, self.failed = status, body, failed
+class _NoSuchModelError(RemoteUnavailableError):
+    """The server does not have the model, or the address is wrong."""
 
 
 class RemoteClient:
     """One server and one of its models. Thread-safe; close it."""
 
     def __init__(
-        self, url: str, model: str, *, secret: str = "", policy: RetryPolicy = _POLICY, translate: bool = False
+        self,
+        url: str,
+        model: str | None,
+        *,
+        secret: str = "",
+        policy: RetryPolicy = _POLICY,
+        translate: bool = False,
     ) -> None:
-        """`url` as from `check.address`; `model`: the server's name for it; `secret`: sent as a bearer token;
-        `translate`: into English. Raises UsageError: the key cannot be sent.
+        """`url` as from `check.address`; `model`: the server's name for it, None: `DEFAULT_MODEL`, or one that the
+        server lists if it does not have that; `secret`: sent as a bearer token; `translate`: into English. Raises
+        UsageError: the key cannot be sent.
         """
         if not (secret.isascii() and secret.isprintable()):
             raise UsageError("The API key has characters that an HTTP header cannot contain.", "Check the key.")
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
         self._http = new_client(policy, headers, limits=limits)
-        self._url, self._model, self._policy = url, model, policy
+        self._url, self._policy = url, policy
+        self._model, self._named = model or DEFAULT_MODEL, model is not None
         self._endpoint = f"{url}/audio/{'translations' if translate else 'transcriptions'}"
         self._closed = threading.Event()
-        self._lock = threading.Lock()
+        self._lock, self._choosing = threading.Lock(), threading.Lock()
+        #: the models that the server lists; None: it was not asked
+        self._listed: list[Mapping[str, Any]] | None = None
         #: the form that the server has accepted; a refusal in this form concerns the chunk
-        self._accepted: _RequestAttempt | None = None
+        self._accepted: RequestAttempt | None = None
         #: no request is sent before this time: the server asked one of the threads to wait
         self._paused_until = 0.0
 
@@ -111,6 +86,11 @@ class RemoteClient:
     def form(self) -> str | None:
         """The audio form that the server has accepted, "flac" or "wav"; None: none yet."""
         return self._accepted.form if self._accepted else None
+
+    @property
+    def replaced(self) -> str | None:
+        """The server's model that is asked instead of `DEFAULT_MODEL`; None: none is."""
+        return None if self._named or self._model == DEFAULT_MODEL else self._model
 
     def close(self) -> None:
         """End all connections; requests under way fail."""
@@ -122,9 +102,30 @@ class RemoteClient:
         other servers added. Raises RemoteUnavailableError: the server cannot be reached, or rejects every request;
         LanguageNotSupportedError: it does not support the language; EngineError: it failed at this chunk.
         """
-        refusals: dict[_RequestAttempt, _RefusedError] = {}
+        while True:
+            asked = self._model
+            try:
+                return self._recognise(chunk, fields, extras)
+            except _NoSuchModelError as error:
+                if not self._has_other_model(asked, error):
+                    raise
+
+    def _has_other_model(self, asked: str, error: _NoSuchModelError) -> bool:
+        """Whether there is another model to ask, as the server does not have the one that was `asked`; else the hint of
+        `error` lists the server's models.
+        """
+        with self._choosing:
+            if self._listed is None:
+                self._listed = listed_models(self._http, self._url)
+                if not self._named:
+                    self._model = speech_model(self._listed) or self._model
+            error.hint = models_hint(self._listed)
+            return self._model != asked
+
+    def _recognise(self, chunk: EncodedChunk, fields: Mapping[str, str], extras: Mapping[str, str]) -> Hypothesis:
+        refusals: dict[RequestAttempt, ChunkRefusedError] = {}
         untried = deque(
-            _RequestAttempt(chunk.form, dialect, chunk.as_wav is not None) for dialect in range(len(_DIALECTS))
+            RequestAttempt(chunk.form, dialect, chunk.as_wav is not None) for dialect in range(len(DIALECTS))
         )
         while True:
             accepted = self._accepted
@@ -137,11 +138,11 @@ class RemoteClient:
             if attempt in refusals:
                 break
             try:
-                hypothesis = self._ask(_in_form(chunk, attempt.form), attempt, fields, extras)
-            except _RefusedError as refusal:
+                hypothesis = self._ask(in_form(chunk, attempt.form), attempt, fields, extras)
+            except ChunkRefusedError as refusal:
                 refusals[attempt] = refusal
                 if chunk.as_wav is not None:
-                    _plan(refusal, attempt, untried, refusals)
+                    plan_attempts(refusal, attempt, untried, refusals)
                 continue
             except EngineError as error:
                 self._with_hint(error, chunk)
@@ -161,9 +162,9 @@ class RemoteClient:
     # -- one request -------------------------------------------------------------------------------------------------
 
     def _ask(
-        self, chunk: EncodedChunk, attempt: _RequestAttempt, fields: Mapping[str, str], extras: Mapping[str, str]
+        self, chunk: EncodedChunk, attempt: RequestAttempt, fields: Mapping[str, str], extras: Mapping[str, str]
     ) -> Hypothesis:
-        dialect = _DIALECTS[attempt.dialect]
+        dialect = DIALECTS[attempt.dialect]
         data: dict[str, Any] = {"model": self._model, "response_format": dialect.response_format, **fields}
         if dialect.words:
             data["timestamp_granularities[]"] = ["word", "segment"]
@@ -179,7 +180,7 @@ class RemoteClient:
             if self._accepted is not None:
                 raise EngineError(what) from error
             if attempt.probe:
-                raise _RefusedError(response.status_code, body, failed=True) from error
+                raise ChunkRefusedError(response.status_code, body, failed=True) from error
             raise RemoteUnavailableError(
                 what, "Check that the address is that of an OpenAI-compatible API; most end in /v1."
             ) from error
@@ -194,12 +195,12 @@ class RemoteClient:
             except httpx.TransportError as error:
                 problem, asked = self._unreachable(error), None
                 if probe and isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):
-                    raise _RefusedError(failed=True) from error
+                    raise ChunkRefusedError(failed=True) from error
             else:
                 if response.status_code < httpx.codes.MULTIPLE_CHOICES:
                     return response, body
                 if probe and response.status_code in _FAILED:
-                    raise _RefusedError(response.status_code, body, failed=True)
+                    raise ChunkRefusedError(response.status_code, body, failed=True)
                 problem, asked = self._judged(response, body), retry_after(response.headers.get("Retry-After"))
                 if asked is not None and response.status_code in _DOWN:
                     self._rate_limit_pause(asked)
@@ -262,7 +263,7 @@ class RemoteClient:
         status, reason = response.status_code, error_message(body)
         message = f"{self._url} replied {status}{f': {reason}' if reason else ''}".rstrip(".") + "."
         if status in _REFUSED:
-            raise _RefusedError(status, body)
+            raise ChunkRefusedError(status, body)
         final = response.headers.get("x-should-retry", "").lower() == "false"
         if status in TRANSIENT and not final and error_field(body, "code") != "insufficient_quota":
             return self._failed(status, message)
@@ -284,14 +285,14 @@ class RemoteClient:
         if status in {401, 403}:
             return RemoteUnavailableError(message, "Give the server's API key with --remote-api-key-file.")
         if status == httpx.codes.NOT_FOUND:
-            return RemoteUnavailableError(message, self._listed_models())
+            return _NoSuchModelError(message)
         if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return EngineError(message, "Send shorter chunks: --max-chunk 10.")
         if status in {402, 429}:
             return RemoteUnavailableError(message, "Check your account at that server.")
         return EngineError(message) if status in TRANSIENT else RemoteUnavailableError(message, "Check the address.")
 
-    def _explained(self, refusal: _RefusedError) -> AsrcliError:
+    def _explained(self, refusal: ChunkRefusedError) -> AsrcliError:
         """Why a request was refused in every form."""
         reason = error_message(refusal.body)
         message = f"{self._url} refuses a chunk ({refusal.status}{f': {reason}' if reason else ''})."
@@ -299,39 +300,5 @@ class RemoteClient:
         if param == "language":
             return LanguageNotSupportedError(message, "Choose another --language, or leave it out.")
         if param == "model":
-            return RemoteUnavailableError(message, self._listed_models())
+            return _NoSuchModelError(message)
         return EngineError(message)
-
-    def _listed_models(self) -> str:
-        """The models that the server lists, for the hint."""
-        try:
-            response = self._http.get(f"{self._url}/models", timeout=10)
-            names = [str(item["id"]) for item in response.json()["data"]][:12]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
-            return "Check the address; most end in /v1."
-        return f"The server has: {', '.join(names)} (choose with --model)." if names else "The server lists no models."
-
-
-def _plan(
-    refusal: _RefusedError,
-    attempt: _RequestAttempt,
-    untried: deque[_RequestAttempt],
-    refusals: Mapping[_RequestAttempt, _RefusedError],
-) -> None:
-    """Add attempts in WAV where the server failed, or refused every request, with FLAC."""
-    if attempt.form == "wav":
-        if not refusal.failed and attempt.dialect + 1 < len(_DIALECTS):
-            untried.appendleft(replace(attempt, dialect=attempt.dialect + 1))
-        return
-    wav = replace(attempt, form="wav", probe=True)
-    wav_is_new = not any(each.form == "wav" for each in [*refusals, *untried])
-    if refusal.failed:
-        untried.appendleft(replace(attempt, probe=False))
-        if wav_is_new:
-            untried.appendleft(wav)
-    elif wav_is_new and not untried and not error_field(refusal.body, "param"):
-        untried.append(replace(wav, dialect=0))
-
-
-def _in_form(chunk: EncodedChunk, form: str) -> EncodedChunk:
-    return chunk.as_wav() if form != chunk.form and chunk.as_wav is not None else chunk

@@ -50,7 +50,7 @@ class RemoteRecognizer(SpeechModel):
         self.spec = spec
         self.jobs = jobs or DEFAULT_JOBS
         policy = RetryPolicy(read=float(spec.options.get("timeout", RetryPolicy().read)))
-        model = str(spec.options.get("model") or DEFAULT_MODEL)
+        model = str(spec.options["model"]) if spec.options.get("model") else None
         translate = spec.options.get("task") == "translate"
         self._client = RemoteClient(
             spec.options["url"], model, secret=secret_of(spec), policy=policy, translate=translate
@@ -70,6 +70,11 @@ class RemoteRecognizer(SpeechModel):
     @property
     def backend(self) -> str:
         return "remote"
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        model = self._client.replaced
+        return () if model is None else (f"the server has no model {DEFAULT_MODEL!r}: {model!r} was used (--model)",)
 
     def submit(
         self, samples: Samples, request: RecognitionOptions, *, order: int = 0, growing: Growing = None
@@ -149,7 +154,7 @@ class RemoteRecognizer(SpeechModel):
     def _recognise(self, task: _RemoteTask) -> Hypothesis:
         if not len(task.samples):
             return Hypothesis("")
-        from asrcli.backends.remote.client import EncodedChunk
+        from asrcli.backends.remote.attempts import EncodedChunk
 
         seconds = len(task.samples) / SAMPLE_RATE
 

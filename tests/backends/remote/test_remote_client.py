@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asrcli.backends.remote.client import EncodedChunk, RemoteClient
+from asrcli.backends.remote.attempts import EncodedChunk
+from asrcli.backends.remote.client import RemoteClient
 from asrcli.backends.remote.recognizer import RemoteRecognizer, encode, form_fields
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import EngineClosedError, EngineError, LanguageNotSupportedError, RemoteUnavailableError, UsageError
@@ -233,6 +234,42 @@ def test_models_that_cannot_be_listed_are_no_second_error(mimic: Mimic, ask: Cal
     assert "/v1" in refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("listed", "model"),
+    [
+        ([{"id": "one-model"}], "one-model"),
+        ([{"id": "gpt-5"}, {"id": "tts-1"}, {"id": "FunAudioLLM/SenseVoiceSmall"}], "FunAudioLLM/SenseVoiceSmall"),
+        ([{"id": "whisperer-llm", "task": "chat"}, {"id": "x", "task": "automatic-speech-recognition"}], "x"),
+        ([{"id": "Qwen/Qwen3-ASR-0.6B"}, {"id": "whisper-large-v3"}], "Qwen/Qwen3-ASR-0.6B"),
+    ],
+)
+def test_a_server_without_the_usual_model_is_asked_for_one_that_it_lists(
+    mimic: Mimic, listed: list[dict[str, str]], model: str
+) -> None:
+    unknown = (404, {"error": {"message": "The model `whisper-1` does not exist", "code": "model_not_found"}})
+    mimic.models = (200, {"data": listed})
+    mimic.otherwise = lambda asked: (200, WELL) if asked.one("model") == model else unknown
+    with RemoteRecognizer(mimic.spec(), jobs=2) as remote:
+        for future in [remote.submit(tone_audio([1]), RecognitionOptions()) for _ in range(4)]:
+            assert future.result().text == "do re"
+        assert remote.notices == (f"the server has no model 'whisper-1': {model!r} was used (--model)",)
+    assert len(mimic.asked) - len(mimic.posts) == 1
+    assert sum(asked.one("model") == model for asked in mimic.posts) == 4
+
+
+@pytest.mark.parametrize(
+    "models", [(200, {"data": [{"id": "gpt-5"}, {"id": "tts-1"}]}), (200, {"data": 3}), (500, b""), (200, b"[]")]
+)
+def test_a_server_without_a_model_that_recognises_speech_is_an_error(mimic: Mimic, models: Any) -> None:
+    mimic.models, mimic.otherwise = models, (404, {"error": {"message": "The model `whisper-1` does not exist"}})
+    with RemoteRecognizer(mimic.spec(), jobs=1) as remote:
+        with pytest.raises(RemoteUnavailableError, match="whisper-1") as refused:
+            remote.submit(tone_audio([1]), RecognitionOptions()).result()
+        assert ("gpt-5, tts-1" if "gpt-5" in str(models) else "/v1") in refused.value.hint
+        assert remote.notices == ()
+    assert len(mimic.posts) == 1
+
+
 def test_a_language_that_the_server_does_not_know(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.otherwise = (400, {"error": {"message": "unsupported language", "param": "language"}})
     with pytest.raises(LanguageNotSupportedError, match="unsupported language"):
@@ -444,6 +481,7 @@ def test_without_a_name_the_usual_one_is_asked_for(mimic: Mimic) -> None:
         remote.submit(tone_audio([1]), RecognitionOptions()).result()
     assert mimic.asked[0].one("model") == "whisper-1"
     assert mimic.asked[0].one("file")[:4] == b"fLaC"
+    assert len(mimic.asked) == 1
 
 
 # -- servers that read no FLAC -----------------------------------------------------------------------------------------
