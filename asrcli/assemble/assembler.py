@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from asrcli.assemble.chunk_warnings import ChunkWarnings
 from asrcli.assemble.repetition import trim_loops
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.assemble.timing import time_words
-from asrcli.assemble.unsure import UnsureSpans
 from asrcli.assemble.words import split_words
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis
@@ -39,9 +39,7 @@ class Assembler:
     def __init__(self, *, language: str | None = None) -> None:
         """`language` is used where the model reports none."""
         self._language = language
-        #: when the model repeated itself, and what
-        self._loops: list[tuple[float, str]] = []
-        self._unsure = UnsureSpans()
+        self._warnings = ChunkWarnings()
         self._estimated = False
         self._heard = False
         self._count = 0
@@ -67,11 +65,7 @@ class Assembler:
 
     def warnings(self, shift: float = 0.0) -> list[str]:
         """What is to be looked at, its times moved by `shift` seconds."""
-        loops = [
-            f'loop: at {at + shift:.1f} s the model repeated itself; three times kept: "{phrase}"'
-            for at, phrase in self._loops
-        ]
-        return loops + self._unsure.warnings(shift)
+        return self._warnings.messages(shift)
 
     def ends(self, until: float) -> bool:
         """Whether that sentence has ended if no word follows before `until`, seconds."""
@@ -84,11 +78,10 @@ class Assembler:
         spoken = sum(region.end - region.start for region in chunk.regions) or chunk.end - chunk.start
         text = _STUTTERED.sub(r"\1", hypothesis.text)
         spellings, loops = trim_loops(split_words(text), spoken / SAMPLE_RATE)
-        self._loops += [(chunk.start / SAMPLE_RATE, _shorten(phrase)) for phrase in loops]
-        self._unsure.push(chunk, hypothesis)
         words = time_words(chunk, hypothesis, spellings)
         if not words:
             return []
+        self._warnings.push(chunk, hypothesis, [_shorten(phrase) for phrase in loops])
         self._heard = True
         self._estimated = self._estimated or not hypothesis.timed
         labels = Segment(

@@ -68,6 +68,8 @@ class Hypothesis:
     end: float | None = None
     #: by their probabilities, the words are probably not what was said; False also where the engine gives none
     unsure: bool = False
+    #: the engine was to place the words in time, and failed
+    unplaced: bool = False
 
     def __post_init__(self) -> None:
         # Labels beyond those of the JSON Schema (a server may send any) are dropped.

@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 import sherpa_onnx
 
+from asrcli.backends.checks import explain_failure
 from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.sherpa import streaming
 from asrcli.backends.sherpa.streaming import load
 from asrcli.backends.sherpa.streaming_types import STREAMING_TYPES
-from asrcli.backends.types import DecodeJob, StreamRequest, StreamSegment, StreamUpdate
+from asrcli.backends.types import DecodeJob, ModelSpec, StreamRequest, StreamSegment, StreamUpdate
 from asrcli.errors import EngineError, ModelError, OptionNotSupportedError, StreamLostError
 from asrcli.options import Hotword, RecognitionOptions
-from tests.tone import WORDS, tone_audio, tone_spec, tone_starts
+from tests.backends.test_sherpa_failures import fail_beyond
+from tests.tone import WORDS, build, tone_audio, tone_spec, tone_starts
 
 SEQUENCE = [3, 1, 1, None, 7, 0, 5, 2, 4, 6]
 KINDS = ("online_zipformer2_ctc", "online_transducer", "online_paraformer")
@@ -188,3 +191,21 @@ def test_through_the_engine_process(spec: Callable[..., Any]) -> None:
         say("drop")
         with pytest.raises(StreamLostError):
             say("feed", audio)
+
+
+def test_what_a_failure_may_mean_is_looked_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads the model's files, and a model that fails may do so at every block."""
+    looked_up: list[str] = []
+
+    def explain(spec: ModelSpec) -> str:
+        looked_up.append(spec.name)
+        return explain_failure(spec)
+
+    monkeypatch.setattr(streaming, "explain_failure", explain)
+    folder = build("online_zipformer2_ctc", tmp_path / "failing")
+    fail_beyond(folder / "model.onnx", 1)
+    speaker = Speaker(load(tone_spec("online_zipformer2_ctc", folder), 1))
+    for _ in range(3):
+        with pytest.raises(EngineError, match="failed at the stream a"):
+            speaker.say("feed", tone_audio([1, 2]))
+    assert len(looked_up) == 1

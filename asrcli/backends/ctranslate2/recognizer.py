@@ -196,7 +196,7 @@ class CTranslate2Recognizer:
                 probabilities = aligned.text_token_probs
                 placed = reader.read(ids, aligned.alignments, probabilities, seconds[index])
                 unsure = mean_log_probability(ids, probabilities) < _LEAST_CERTAINTY
-                hypotheses[index] = replace(hypothesis, tokens=placed, unsure=unsure)
+                hypotheses[index] = replace(hypothesis, tokens=placed, unsure=unsure, unplaced=not placed)
         return hypotheses
 
 

@@ -158,18 +158,20 @@ class QwenRecognizer:
             found = [read_answer(text, language) for text in raw]
             tokens = self._align_or_not(sounds, found)
         return [
-            Hypothesis(text, timed if text else (), language=_CODES.get(name), limit=limit)
+            Hypothesis(text, timed or (), language=_CODES.get(name), limit=limit, unplaced=timed is None)
             for (name, text), timed, limit in zip(found, tokens, limits, strict=True)
         ]
 
-    def _align_or_not(self, sounds: Sequence[Samples], found: Sequence[tuple[str, str]]) -> list[tuple[Token, ...]]:
-        """As `_align`; a chunk at which the aligner fails keeps its text, without times."""
+    def _align_or_not(
+        self, sounds: Sequence[Samples], found: Sequence[tuple[str, str]]
+    ) -> Sequence[tuple[Token, ...] | None]:
+        """As `_align`; None for a chunk at which the aligner fails: it keeps its text, without times."""
         try:
             return self._align(sounds, found)
         except Exception as error:
             if len(sounds) > 1 or is_out_of_memory(error):
                 raise  # in halves
-            return [()]
+            return [None]
 
     def _align(self, sounds: Sequence[Samples], found: Sequence[tuple[str, str]]) -> list[tuple[Token, ...]]:
         """The words of each chunk in time, seconds; none without an aligner, or in a language that it was not trained

@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,11 @@ class StreamingRecognizer:
         except AsrcliError as error:
             return error
         except ENGINE_ERRORS as error:
-            return EngineError(
-                f"sherpa-onnx failed at the stream {request.stream}: {error}", explain_failure(self._spec)
-            )
+            return EngineError(f"sherpa-onnx failed at the stream {request.stream}: {error}", self._explanation)
+
+    @cached_property
+    def _explanation(self) -> str:
+        return explain_failure(self._spec)
 
     def _act(self, stream: _Stream, request: StreamRequest, samples: Samples) -> StreamUpdate:
         if request.action == "drop":
@@ -156,7 +159,7 @@ class StreamingRecognizer:
         except (*ENGINE_ERRORS, TypeError, AssertionError) as error:
             raise ModelError(
                 f"sherpa-onnx cannot load {self._spec.name}: {error}",
-                explain_failure(self._spec) or f"Is it a model of type {self._spec.type}?",
+                self._explanation or f"Is it a model of type {self._spec.type}?",
             ) from error
 
     # -- decoding ----------------------------------------------------------------------------------------------------

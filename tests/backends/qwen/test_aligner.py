@@ -132,6 +132,9 @@ def test_text_outlives_an_aligner_that_fails(align: Align, recognizer: Any, monk
     english, french = align("language English<asr_text>Good day.", "language French<asr_text>Bonjour.")
     assert (english.text, len(english.tokens)) == ("Good day.", 2)
     assert (french.text, french.tokens) == ("Bonjour.", ())
+    assert (english.unplaced, french.unplaced) == (False, True)
+    (finnish,) = align("language Finnish<asr_text>Hyvää päivää.")  # which the aligner does not know
+    assert not finnish.unplaced
 
 
 def test_in_the_engine_process(qwen: Path, aligner: Path) -> None:

@@ -206,6 +206,16 @@ def test_an_invalid_message_is_reported_and_the_next_utterance_works(
     assert plain(joined(heard, "2pass-offline")).startswith(BEST)
 
 
+def test_a_recording_in_a_language_that_the_model_lacks_is_refused_before_its_audio(talk: Callable[..., Any]) -> None:
+    async def story(client: Client) -> dict[str, Any]:
+        await client.send_json({**PYTHON_CLIENT, "mode": "offline", "svs_lang": "de"})
+        return await client.hear()
+
+    message = talk("/", story)
+    assert "does not support the language 'de'" in message["error"]
+    assert (message["text"], message["is_final"]) == ("", True)
+
+
 def test_bad_json_is_reported_too(talk: Callable[..., Any]) -> None:
     async def story(client: Client) -> dict[str, Any]:
         await client.send_json(PYTHON_CLIENT)

@@ -108,11 +108,11 @@ class FunasrSession:
         return sink.ended_by
 
     async def _updated(self, body: dict[str, Any], *, opened: bool) -> Utterance:
-        """The utterance with the fields of a frame. Raises AsrcliError: one of them is not valid; after audio, also if
-        the model does not support it: recordings are transcribed with the last settings.
+        """The utterance with the fields of a frame. Raises AsrcliError: one of them is not valid; after audio and in
+        mode offline, also if the model does not support it: recordings are transcribed with the last settings.
         """
         updated = await asyncio.to_thread(self._utterance.updated, body)
-        if opened and updated.options != self._utterance.options:
+        if (opened or updated.mode == "offline") and updated.options != self._utterance.options:
             wanted = recording_options(updated.options)
             await asyncio.to_thread(self._context.files.check, self._context.model, wanted)
         return updated

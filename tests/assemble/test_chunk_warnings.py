@@ -1,4 +1,4 @@
-"""Spans of speech whose words the model is not sure of."""
+"""Warnings about spans: words that the model is not sure of, words without times of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE
-from asrcli.backends.types import Hypothesis
+from asrcli.backends.types import Hypothesis, Token
 from asrcli.transcript import warning_code
 from asrcli.vad.types import Chunk, Region
 from tests.assemble.test_assembler import chunk
@@ -61,3 +61,28 @@ def test_what_is_not_loud_is_no_speech() -> None:
     assembler = Assembler()
     assembler.push(whole, UNSURE)
     assert not assembler.warnings()
+
+
+TIMED, UNTIMED = Hypothesis("so", (Token("so", 0.1, 0.3),)), Hypothesis("it goes")
+FAILED = Hypothesis("it goes", unplaced=True)
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "found"),
+    [
+        ([TIMED, TIMED], []),
+        # The model gives no times at all, as the result reports.
+        ([UNTIMED, UNTIMED], []),
+        ([TIMED, UNTIMED, UNTIMED, TIMED], ["10.0 to 30.0 s"]),
+        ([UNTIMED, Hypothesis(""), TIMED], ["0.0 to 10.0 s"]),
+        ([FAILED], ["0.0 to 10.0 s"]),
+        ([Hypothesis("", unplaced=True), Hypothesis("...")], []),
+    ],
+)
+def test_words_that_the_model_did_not_place(hypotheses: list[Hypothesis], found: list[str]) -> None:
+    assembler = Assembler()
+    for index, hypothesis in enumerate(hypotheses):
+        assembler.push(chunk((10 * index, 10 * index + 10)), hypothesis)
+    warnings = assembler.warnings()
+    assert [warning_code(warning) for warning in warnings] == ["timestamps"] * len(found)
+    assert [warning.split(":")[1].strip() for warning in warnings] == found
