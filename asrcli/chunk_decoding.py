@@ -3,12 +3,17 @@
 Engines have limits (tokens a second, positions of a cache), stop early, and fail at single chunks; most of them do not
 report it. A chunk whose hypothesis cannot be complete is cut at its best pause, at most three times; what has no text
 then is a gap.
+
+Where the model detects the language, that of a few words is often wrong. A short chunk in another language than both of
+its neighbours, or one whose words are unsure, is decoded again in theirs. Others stay as they are: people change their
+language.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from typing import Self
 
@@ -25,6 +30,10 @@ from asrcli.vad.types import Chunk
 _DEEPEST = 3
 #: gaps for the same reason that are closer than this are one, seconds
 _SAME_GAP = 1.0
+#: chunks without words behind one whose language is in doubt, after which it is given out
+_MOST_HELD = 8
+#: less speech than this may be taken for another language, seconds
+_FEW_WORDS = 3.0
 
 Submit = Callable[[Samples, RecognitionOptions], Future[Hypothesis]]
 
@@ -40,6 +49,8 @@ class DecodedChunk:
     clear: int = 0
     #: why the engine gave no hypothesis
     error: AsrcliError | None = None
+    #: decodes the chunk in another language; None where the model did not detect its language, or surely not wrongly
+    again: Callable[[str | None], Hypothesis] | None = None
 
     @property
     def said(self) -> float:
@@ -49,7 +60,7 @@ class DecodedChunk:
     def bare(self) -> Self:
         """The same without words and levels: what a gap is made of, of which a stream of days may have very many."""
         place = Chunk(self.chunk.start, self.chunk.samples[:0].copy(), self.chunk.regions)
-        return replace(self, chunk=place, hypothesis=Hypothesis(""))
+        return replace(self, chunk=place, hypothesis=Hypothesis(""), again=None)
 
     def marked(self) -> Self:
         """The same; with a reason where its words take much less time than its speech, however short it is."""
@@ -75,9 +86,11 @@ def gaps_of(decoded: Iterable[DecodedChunk], channel: int | None = None) -> tupl
 class ChunkQueue:
     """Chunks of one channel at the backend; the hypotheses come back in order."""
 
-    def __init__(self, submit: Submit) -> None:
+    def __init__(self, submit: Submit, *, compare_languages: bool = False) -> None:
+        """With `compare_languages`, a chunk whose language may be wrong waits for its neighbour."""
         self.submit = submit
         self._attempts: deque[tuple[_Attempt, int]] = deque()
+        self._agreement = _LanguageAgreement() if compare_languages else None
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -94,6 +107,10 @@ class ChunkQueue:
         """The chunks that are complete, in order; with `wait`, all of them. Raises AsrcliError: the backend cannot
         recognise anything any more.
         """
+        taken = self._take(wait=wait)
+        return self._agreement.settle(taken, last=wait) if self._agreement else taken
+
+    def _take(self, *, wait: bool) -> Iterator[DecodedChunk]:
         while self._attempts:
             for attempt, _ in self._attempts:
                 attempt.results(wait=False)  # the backend gets the parts of every chunk that is to be divided
@@ -136,6 +153,8 @@ class _Attempt:
                 if self._future is None or not (wait or self._future.done()):
                     return None
                 self._own = judge(self._chunk, self._future.result)
+                if self._may_be_of_another_language(self._own):
+                    self._own = replace(self._own, again=partial(self._again, self._chunk.samples))
                 self._future = None
                 for part in parts_to_decode(self._chunk, self._own, self._depth):
                     self._parts.append(_Attempt(self._submit, part, self._request, self._depth + 1))
@@ -148,6 +167,17 @@ class _Attempt:
                 found += decoded
             self._results = choose(self._own, found)
         return self._results
+
+    def _may_be_of_another_language(self, own: DecodedChunk) -> bool:
+        """Whether the language that the model detected may be wrong."""
+        found = own.hypothesis
+        if self._request.language not in {None, "auto"} or not found.text or not found.language:
+            return False
+        spoken = spoken_seconds(own.chunk) or (own.chunk.end - own.chunk.start) / SAMPLE_RATE
+        return found.unsure or spoken < _FEW_WORDS
+
+    def _again(self, samples: Samples, language: str | None) -> Hypothesis:
+        return self._submit(samples, replace(self._request, language=language)).result()
 
 
 def judge(chunk: Chunk, result: Callable[[], Hypothesis]) -> DecodedChunk:
@@ -186,3 +216,61 @@ def choose(own: DecodedChunk, parts: list[DecodedChunk]) -> list[DecodedChunk]:
         # A part alone may be too short to be judged.
         return [part.marked() for part in parts]
     return parts
+
+
+class _LanguageAgreement:
+    """Takes the decoded chunks of a recording in order, and holds one back whose language may be wrong."""
+
+    def __init__(self) -> None:
+        #: language of the last chunk that was given out
+        self._before: str | None = None
+        #: the chunk in doubt, and those without words behind it
+        self._held: list[DecodedChunk] = []
+
+    def settle(self, chunks: Iterable[DecodedChunk], *, last: bool) -> Iterator[DecodedChunk]:
+        """The chunks whose language is settled by now; all of them with the `last`. Raises EngineClosedError: nothing
+        more is recognised.
+        """
+        for decoded in chunks:
+            yield from self._take(decoded)
+        if last:
+            yield from self._release()
+
+    def _take(self, decoded: DecodedChunk) -> Iterator[DecodedChunk]:
+        language = decoded.hypothesis.language if decoded.hypothesis.text else None
+        if self._held:
+            if language is None and len(self._held) <= _MOST_HELD:
+                self._held.append(decoded)
+                return
+            if language == self._before:
+                self._held[0] = _in_language(self._held[0], language)
+            yield from self._release()
+        if decoded.again is not None and self._before is not None and language != self._before:
+            self._held.append(decoded)
+            return
+        self._before = language or self._before
+        yield decoded
+
+    def _release(self) -> Iterator[DecodedChunk]:
+        held, self._held = self._held, []
+        for decoded in held:
+            self._before = (decoded.hypothesis.language if decoded.hypothesis.text else None) or self._before
+            yield decoded
+
+
+def _in_language(decoded: DecodedChunk, language: str | None) -> DecodedChunk:
+    """A chunk with its words in the language of its neighbours, or its own where those are no better."""
+    own = decoded.hypothesis
+    assert decoded.again is not None
+    try:
+        other = decoded.again(language)
+    except EngineClosedError:
+        raise
+    except AsrcliError:
+        return decoded
+    better = _is_complete(decoded, other) and other.language == language and (own.unsure or not other.unsure)
+    return replace(decoded, hypothesis=other, missing=None) if better else decoded
+
+
+def _is_complete(decoded: DecodedChunk, other: Hypothesis) -> bool:
+    return bool(other.text) and shortfall(decoded.chunk, other) is None

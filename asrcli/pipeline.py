@@ -200,7 +200,7 @@ class _Transcription:
             ),
             Assembler(language=options.recognition.language),
             channel,
-            ChunkQueue(self._submit_chunk),
+            ChunkQueue(self._submit_chunk, compare_languages=not self._source_is_live),
             detector,
         )
 
