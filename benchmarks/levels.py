@@ -65,7 +65,7 @@ def surround(speech: Samples) -> Samples:
 #: name -> the alteration, (n,) -> (n,) or (n, channels), and the suffix of the file
 CONDITIONS: dict[str, tuple[Callable[[Samples], Samples], str]] = {
     "clean": (lambda speech: speech, "wav"),
-    **{f"{level} dB": (_gain(level), "wav") for level in (-12, -30, -50, -66)},
+    **{f"{level} dB": (_gain(level), "wav") for level in (-12, -30, -50, -60, -66, -70)},
     "DC 0.2": (lambda speech: speech * np.float32(0.7) + np.float32(0.2), "wav"),
     "DC over quiet": (lambda speech: speech * np.float32(0.01) + np.float32(0.05), "wav"),
     "x 8": (_gain(18.06), "wav"),
