@@ -215,6 +215,13 @@ def machine_error(error: BaseException) -> MachineError | None:
     return MachineError(message, hint) if message else None
 
 
+def open_limit_error(error: OSError | ValueError) -> MachineError | None:
+    """The error for a file that this machine's limits keep from being opened; None: the reason is another one."""
+    return machine_error(error) if getattr(error, "errno", None) in _LIMITS_OF_OPEN else None
+
+
+_LIMITS_OF_OPEN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
 #: how libraries and the system's loader report it
 _NO_MEMORY = re.compile(
     r"bad_alloc|cannot allocate memory(?! in static)|failed to (map segment|allocate memory|serialize proto)"

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from asrcli.audio.files import open_file
+from asrcli.batch.inputs.paths import unreadable
 from asrcli.errors import ExitCode, FfmpegMissingError, MachineError, MissingExtraError, machine_error
 from asrcli.server.errors import problem_of
 
@@ -65,6 +67,25 @@ def test_a_server_answers_exhausted_resources_with_503(error: Any, status: Any) 
 )
 def test_other_errors_are_not_excused(error: Any) -> None:
     assert machine_error(error) is None
+
+
+def test_too_many_open_files_are_no_fault_of_a_recording(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFF")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    caught: list[Exception] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        open_file(path, raw=True)
+    except MachineError as error:
+        caught.append(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    caught.append(unreadable(path, OSError(errno.EMFILE, os.strerror(errno.EMFILE))).error)
+    assert [str(error) for error in caught] == [
+        "Too many files are open. Use fewer --jobs, or raise the limit (ulimit -n)."
+    ] * 2
+    assert [problem_of(error).status for error in caught] == [503, 503]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold processes to this limit")

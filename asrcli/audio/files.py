@@ -8,7 +8,7 @@ from pathlib import Path
 from asrcli.audio.containers.mp4 import BOXES, Read, is_encrypted
 from asrcli.audio.containers.sniff import HEAD, has_signature, not_audio
 from asrcli.audio.containers.suffixes import RAW_SUFFIXES
-from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputUnreadableError
+from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputUnreadableError, open_limit_error
 from asrcli.options import AudioOptions, RawFormat
 
 #: why nothing can be decoded, and what to do
@@ -72,7 +72,9 @@ def with_raw_form(path: Path, options: AudioOptions) -> AudioOptions:
     return options if headed else replace(options, raw=RawFormat(encoding=form[0], rate=form[1]))
 
 
-def _unreadable(error: OSError | ValueError) -> InputUnreadableError:
+def _unreadable(error: OSError | ValueError) -> AsrcliError:
+    if limit := open_limit_error(error):
+        return limit
     if isinstance(error, FileNotFoundError):
         return InputUnreadableError("No such file.", "Check the name and the folder.")
     if isinstance(error, PermissionError):

@@ -46,6 +46,22 @@ def given(path: Path) -> list[Source]:
     return [Source(path.name, path=path), Source(path.name, stream=io.BytesIO(path.read_bytes()), live=True)]
 
 
+@pytest.mark.parametrize("form", [(), ("-ar", "22050"), ("-frame_size", "1000"), ("-ac", "2")], ids=str)
+def test_flac_files_that_were_joined_without_decoding(
+    form: tuple[str, ...], encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """The header of the first one counts its own samples, and the last frame's number may be less than that."""
+    encode(tmp_path / "a.flac", "-i", wav, "-ar", "44100")
+    encode(tmp_path / "b.flac", "-i", wav, *(() if "-ar" in form else ("-ar", "44100")), *form)
+    for names in ("ab", "aba"):
+        (tmp_path / "list").write_text("".join(f"file '{tmp_path}/{name}.flac'\n" for name in names))
+        path = encode(tmp_path / "joined.flac", "-f", "concat", "-safe", "0", "-i", tmp_path / "list", "-c", "copy")
+        for source in given(path):
+            heard = Decoded(source, AudioOptions()).heard()
+            times = [number * LENGTH + time for number in range(len(names)) for time in TIMES]
+            assert heard == pytest.approx(times, abs=0.1)
+
+
 @pytest.mark.parametrize("suffix", FORMS)
 def test_joined_files(suffix: str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     """Decoders stopped at the end of the first one, without a warning."""

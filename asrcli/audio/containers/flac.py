@@ -13,31 +13,13 @@ _LONGEST_FRAME = 1 << 16
 #: first bytes: the marker, and the header of a STREAMINFO block (the last metadata block, or not)
 STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
 
-_FIRST_PAIR = np.frombuffer(b"fL", np.uint16)[0]
-
-
-def parts(read: Read, size: int) -> list[tuple[int, int]]:
-    """(start, end) of each FLAC file that was joined to this one, itself first."""
-    starts, position = [0], 1
-    while window := read(_WINDOW + 7, position):
-        starts += [position + at for at in _markers(window)]
-        position += _WINDOW
-    return list(zip(starts, [*starts[1:], size], strict=True))
-
-
-def _markers(window: bytes) -> list[int]:
-    """Positions of the first bytes of FLAC files."""
-    found = []
-    for shift in (0, 1):
-        # Comparing pairs of bytes is several times as fast as `bytes.find` and regular expressions.
-        pairs = np.frombuffer(window[shift:], _FIRST_PAIR.dtype, (len(window) - shift) // 2)
-        found += (2 * np.flatnonzero(pairs == _FIRST_PAIR) + shift).tolist()
-    return sorted(at for at in found if window[at : at + 8] in STARTS)
+#: bytes of a frame header at most, and metadata blocks that are read
+_HEADER, _METADATA_BLOCKS = 16, 1000
 
 
 def counts_all(read: Read, size: int) -> bool:
-    """Whether the total of samples in the header is that of the frames, and nothing follows them. Tags may come before
-    the marker.
+    """Whether the total of samples in the header is that of all frames of the file, and nothing else follows them. Tags
+    may come before the marker. Programs that join files without decoding them keep the first one's header.
     """
     head = read(42, 0)
     if head[:8] not in STARTS:
@@ -48,14 +30,65 @@ def counts_all(read: Read, size: int) -> bool:
     tail = read(_WINDOW, start)
     at, end, last = tail.rfind(b"\xff"), 0, None
     while at >= 0 and last is None:
-        last = _frame_end(tail[at : at + 16], blocks)
+        last = _frame_end(tail[at : at + _HEADER], blocks)
         end, at = at, tail.rfind(b"\xff", 0, at)
-    return total > 0 and last is not None and last <= total and len(tail) - end <= longest
+    if not total or last is None or last > total or len(tail) - end > longest:
+        return False
+    first = _first_frame(read)
+    form = _form(read(_HEADER, first))
+    return form == _form(tail[end : end + _HEADER]) and _is_one_file(read, first, form, last)
+
+
+def _first_frame(read: Read) -> int:
+    """Where the metadata blocks end."""
+    position = 4
+    for _ in range(_METADATA_BLOCKS):
+        block = read(4, position)
+        position += 4 + int.from_bytes(block[1:], "big")
+        if not block or block[0] & 0x80:
+            break
+    return position
+
+
+def _form(header: bytes) -> tuple[int, ...]:
+    """What is alike in the headers of all frames of a file: the strategy of blocks, the sample rate and size."""
+    return () if len(header) < _HEADER else (header[1], header[2] & 15, header[3] & 15)
+
+
+def _is_one_file(read: Read, position: int, form: tuple[int, ...], total: int) -> bool:
+    """Whether, from a position on, no second file begins and the frames have no more than `total` samples."""
+    samples = 0
+    while samples <= total and (window := read(_WINDOW + _HEADER, position)):
+        for at in _positions(window, bytes((0xFF, form[0]))):
+            header = window[at : at + _HEADER]
+            if at < _WINDOW and _form(header) == form:  # else in the next window, or no frame
+                samples += (_frame(header) or (0, 0))[1]
+        if any(window[at : at + 8] in STARTS for at in _positions(window, b"fL")):
+            return False
+        position += _WINDOW
+    return samples <= total
+
+
+def _positions(window: bytes, pair: bytes) -> list[int]:
+    """Where two bytes are."""
+    sought = np.frombuffer(pair, np.uint16)[0]
+    found: list[int] = []
+    for shift in (0, 1):
+        # Comparing pairs of bytes is several times as fast as `bytes.find` and regular expressions.
+        pairs = np.frombuffer(window[shift:], np.uint16, (len(window) - shift) // 2)
+        found += (2 * np.flatnonzero(pairs == sought) + shift).tolist()
+    return found
 
 
 def _frame_end(header: bytes, block: int) -> int | None:
-    """The sample after a frame; None where this is no frame header (section 9.1)."""
-    if len(header) < 16 or header[1] & 0xFE != 0xF8 or header[3] & 1:
+    """The sample after a frame; None where this is no frame header."""
+    frame = _frame(header)
+    return None if frame is None else (frame[0] if header[1] & 1 else frame[0] * block) + frame[1]
+
+
+def _frame(header: bytes) -> tuple[int, int] | None:
+    """(number, samples) of a frame; None where this is no frame header (section 9.1)."""
+    if len(header) < _HEADER or header[1] & 0xFE != 0xF8 or header[3] & 1:
         return None
     code, rate = header[2] >> 4, header[2] & 15
     number, at = _coded_number(header)
@@ -69,7 +102,7 @@ def _frame_end(header: bytes, block: int) -> int | None:
     at += {12: 1, 13: 2, 14: 2}.get(rate, 0)
     if _crc8(header[:at]) != header[at]:
         return None
-    return (number if header[1] & 1 else number * block) + samples
+    return number, samples
 
 
 def _coded_number(header: bytes) -> tuple[int | None, int]:
@@ -91,7 +124,14 @@ def _coded_number(header: bytes) -> tuple[int | None, int]:
 def _crc8(data: bytes) -> int:
     value = 0
     for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+        value = _CRC8[value ^ byte]
     return value
+
+
+def _shifted(value: int) -> int:
+    for _ in range(8):
+        value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+    return value
+
+
+_CRC8 = bytes(map(_shifted, range(256)))

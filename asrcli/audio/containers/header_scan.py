@@ -211,7 +211,7 @@ def _ogg(read: Read, size: int) -> HeaderScan:
 
 
 def _flac(read: Read, size: int) -> HeaderScan:
-    if len(flac.parts(read, size)) == 1 and flac.counts_all(read, size):
+    if flac.counts_all(read, size):
         return HeaderScan()
     return HeaderScan(whole=False, parts=joined_files(read, size, _MAX_PARTS).parts)  # Ogg may hold FLAC, too
 

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from asrcli.errors import AsrcliError, InputUnreadableError
+from asrcli.errors import AsrcliError, InputUnreadableError, open_limit_error
 from asrcli.storage.places import is_uri, uri_of
 
 
@@ -22,6 +22,8 @@ class PlanError:
 def unreadable(path: Path, error: OSError) -> PlanError:
     """The problem with a path that the system refuses."""
     name = printable(path)
+    if limit := open_limit_error(error):
+        return PlanError(name, limit)
     if isinstance(error, FileNotFoundError) and is_uri(name):
         name = re.sub(":/+", "://", name, count=1)  # a Path has joined the two slashes
         why = f"{name}: only http, https, s3, gs, az and sftp are read."
