@@ -17,6 +17,7 @@ def test_the_engine_gets_the_second_before_each_window_in_whole_frames() -> None
 
     def submit(samples: np.ndarray, windows: tuple[int, int]) -> Future[np.ndarray]:
         assert windows[0] == WINDOW
+        assert samples.dtype == np.float32
         start = end - len(samples)
         assert len(samples) - windows[1] * WINDOW >= 16_000
         assert start % LEVEL_HOP == 0

@@ -182,6 +182,11 @@ def test_no_crumb_is_left_behind() -> None:
     assert [len(chunk.regions) for chunk in chunks] == [2, 2]
 
 
+def test_of_equally_good_pauses_the_later_is_chosen() -> None:
+    regions = [Region(0, 600), Region(700, 1000), Region(1100, 1700)]
+    assert choose_cut(regions, 1200, lambda low, high: np.zeros(high - low, np.float32)).regions == 2
+
+
 def test_speech_without_a_pause_is_cut_where_it_is_quietest() -> None:
     samples = seconds((0.9, 13), (0.55, 0.3), (0.9, 12))
     first, second = segment(samples, VadOptions(), window=15.0)
@@ -588,6 +593,30 @@ def test_a_pause_is_proposed_once_and_speech_is_not() -> None:
     # Speech that has not been proposed, as no pause was asked about before it goes on.
     segmenter.push(stream([0.9] * 20 + [0.0] * 12 + [0.9] * 20))
     assert segmenter.proposal() is None
+
+
+def test_speech_too_long_for_a_chunk_is_not_proposed() -> None:
+    segmenter = Segmenter(VadOptions(pad_before=0.0, pad_after=0.0), 3.0, detector=Loudness())
+    assert segmenter.push(seconds((0.9, 1.4), (0.0, 0.4), (0.9, 1.4), (0.0, 0.4))) == []
+    assert segmenter.proposal() is None, "3.2 s"
+
+
+def test_padding_behind_an_accepted_proposal_is_shared_with_what_follows() -> None:
+    options = VadOptions(min_speech=0.0, min_silence=2 * WINDOW / SAMPLE_RATE, level=False)
+    segmenter = Segmenter(options, 30.0, detector=Loudness())
+    segmenter.push(stream([0.9] * 20 + [0.0] * 20 + [0.9] * 20 + [0.0] * 2))
+    proposed = segmenter.proposal()
+    assert proposed is not None
+    assert segmenter.accept(proposed)
+    chunks = segmenter.push(stream([0.0] * 4 + [0.9] * 20)) + segmenter.finish()
+    assert [chunk.start for chunk in chunks] == [63 * WINDOW], "the middle of the pause of 6 windows"
+
+
+def test_a_full_chunk_is_closed_in_a_pause_after_many_others() -> None:
+    segmenter = Segmenter(VadOptions(), 3.0, detector=Loudness())
+    runs = [(0.9, 1.0), (0.0, 0.4)]
+    assert segmenter.push(seconds(*runs * 3)) == []
+    assert len(segmenter.push(seconds(*runs))) == 1
 
 
 def growing_speech() -> tuple[Segmenter, Chunk]:

@@ -164,6 +164,7 @@ def test_without_onnxruntime_speech_is_found_by_sherpa_onnx(
     found = SherpaVad(embedded_model(), 0.4).probabilities(recording)
     assert set(found) == {0, 1}
     assert np.mean(found == expected) > 0.95  # the engine has a hysteresis
+    assert SherpaVad(embedded_model(), 0.95).probabilities(recording).sum() < found.sum(), "the threshold counts"
     halves = SherpaVad(embedded_model(), 0.4)
     blocks = [halves.probabilities(block) for block in np.split(recording, [9 * WINDOW, 9 * WINDOW])]
     np.testing.assert_array_equal(np.concatenate(blocks), found)
