@@ -90,6 +90,9 @@ FILE = "config file"
     [
         ({"output": "-"}, {"output_dir": "out"}),
         ({"output_dir": "out"}, {"output": "a.srt"}),
+        ({"fast": True}, {"model": "sensevoice-small"}),
+        ({"model": "sensevoice-small"}, {"fast": True}),
+        ({"fast": True}, {"remote": "http://h/v1"}),
         ({"overwrite": True}, {"skip_existing": True}),
         ({"skip_existing": True}, {"overwrite": True}),
         ({"remote": "http://h/v1"}, {"backend": "funasr"}),

@@ -41,6 +41,17 @@ def test_a_file_becomes_a_text_beside_it(asrcli: Program, speech: Path) -> None:
     assert "asrcli download-model" not in done.stderr  # for people at a terminal
 
 
+def test_the_small_model_is_selected_by_fast(asrcli: Program, speech: Path) -> None:
+    done = asrcli("transcribe", speech, "--fast", "--format", "json", "-o", "-")
+    assert json.loads(done.stdout)["model"] == "moonshine-tiny-en"
+    (asrcli.folder / "words.txt").write_text("some words")
+    for command in ("transcribe", speech, "-o", "-"), ("align", speech, "words.txt"):
+        refused = asrcli(*command, "--fast", "--model", "moonshine-tiny-en")
+        assert refused.returncode == 2
+        assert "--fast" in refused.stderr
+        assert "--model" in refused.stderr
+
+
 def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli: Program, speech: Path) -> None:
     done = asrcli("transcribe", speech, "--format", "txt,json", "-f", "srt", "--output-dir", "out")
     assert done.returncode == 0, done.stderr

@@ -85,7 +85,7 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     if _ran_before(arguments):
         return _run(ctx, arguments, None)  # probably most inputs are done: an engine is started when one is not
     # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
-    modules = preload_modules(arguments.model, None if arguments.backend == "auto" else arguments.backend)
+    modules = preload_modules(arguments.named, None if arguments.backend == "auto" else arguments.backend)
     with ctx.obj.engine or prestart(arguments.jobs or default_jobs(), modules) as prestarted:
         return _run(ctx, arguments, prestarted)
 

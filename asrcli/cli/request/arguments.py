@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from asrcli.backends.registry import BACKEND_NAMES
 from asrcli.cli.framework.command import more_options
+from asrcli.errors import UsageError
 from asrcli.formats import FORMATS
 from asrcli.options import readers
 from asrcli.options.declarations import option
@@ -138,6 +139,10 @@ class ModelArguments(ModelDirArguments):
     model: str | None = _model(
         None, "Model name or folder; 'asrcli models' lists the names.", short="-m", metavar="MODEL", essential=True
     )
+    fast: bool = _model(
+        False, "Recognise with the small embedded English model: half the time, more errors.", negatable=False,
+        essential=True,
+    )  # fmt: skip
     backend: str = _model(
         "auto",
         "Backend that runs the model; auto: the one for its type. Without --model, the default model of the backend.",
@@ -162,6 +167,17 @@ class ModelArguments(ModelDirArguments):
     remote_api_key: str | None = _model(None, "API key of the server; on a shared machine use a file.", metavar="KEY")
     remote_api_key_file: Path | None = _model(None, "File that contains the server's API key.", metavar="FILE")
     offline: bool = _model(False, "Never download a model; fail if one is missing.")
+
+    @property
+    def named(self) -> str | None:
+        """The name of the model that is asked for; None: the default. Raises UsageError: `--fast` with another one."""
+        if not self.fast:
+            return self.model
+        from asrcli.models import builtin
+
+        if self.model is not None or self.remote is not None:
+            raise UsageError("--fast excludes --model and --remote.", f"Use one of them; --fast is {builtin.NAME}.")
+        return builtin.NAME
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,8 +54,8 @@ def choose_model(
         spec = _named_server(arguments)
     else:
         wanted: Any = {"language": language, "backend": _backend(arguments)}
-        spec = _obtain(ctx, registry, arguments.model, offline=arguments.offline, device=arguments.device, **wanted)
-        if arguments.model is None:
+        spec = _obtain(ctx, registry, arguments.named, offline=arguments.offline, device=arguments.device, **wanted)
+        if arguments.named is None:
             _report_default(ctx.obj.console, spec.name)
     spec = with_device(spec, arguments.device)
     if is_remote(spec.type):
@@ -82,7 +82,7 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelS
         if arguments.remote is not None:
             spec = _named_server(arguments)
         else:
-            spec = registry.resolve(arguments.model, language=options.recognition.language, backend=_backend(arguments))
+            spec = registry.resolve(arguments.named, language=options.recognition.language, backend=_backend(arguments))
         return choose(with_device(spec, arguments.device), options, registry, get)
     except ModelNotInstalledError:
         if arguments.offline:

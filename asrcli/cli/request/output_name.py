@@ -38,8 +38,8 @@ def _model(arguments: TranscribeArguments, recognition: RecognitionOptions) -> t
     backend = None if arguments.backend == "auto" else arguments.backend
     registry = Registry(arguments.model_dir)
     try:
-        spec = registry.resolve(arguments.model, language=recognition.language, backend=backend)
+        spec = registry.resolve(arguments.named, language=recognition.language, backend=backend)
     except ModelError:  # not installed: reported, or downloaded, later
-        return Path(arguments.model or registry.default_name(backend=backend)).name, ""
+        return Path(arguments.named or registry.default_name(backend=backend)).name, ""
     languages = languages_of(spec)
     return spec.name, languages[0] if len(languages) == 1 else ""

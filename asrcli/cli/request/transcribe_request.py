@@ -171,6 +171,8 @@ def _ceded(conflict: OptionConflictError, ranks: Mapping[str, int]) -> set[str]:
 def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> TranscribeRequest:
     _check_exclusive(
         arguments,
+        ("fast", "model"),
+        ("fast", "remote"),
         ("overwrite", "skip_existing"),
         ("output", "output_dir"),
         ("remote_api_key", "remote_api_key_file"),

