@@ -44,6 +44,12 @@ def embedded() -> Model:
     return Model(builtin.NAME, builtin.NAME, arguments)
 
 
+def named(name: str | None) -> Model:
+    """A model that only asrcli reads, None: its default."""
+    chosen = name or builtin.default()
+    return Model(chosen, chosen, ())
+
+
 def sense_voice(folder: Path) -> Model:
     """What `benchmarks.make_models` made, or a real SenseVoice."""
     model = next(folder.glob("model*.onnx"))

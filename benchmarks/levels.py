@@ -106,13 +106,13 @@ def write(path: Path, samples: Samples, suffix: str) -> None:
         wav.unlink()
 
 
-def transcribe(condition: str, wanted: tuple[Clip, ...]) -> dict[str, str]:
+def transcribe(condition: str, wanted: tuple[Clip, ...], model: programs.Model) -> dict[str, str]:
     """What is recognised of each clip under a condition."""
     alter, suffix = CONDITIONS[condition]
     with tempfile.TemporaryDirectory(prefix="asrcli-levels-") as folder:
         for clip in wanted:
             write(Path(folder) / f"{clip.name.replace('.', '_')}.x", alter(clip.samples), suffix)
-        contestant = programs.asrcli(programs.embedded(), [Path(folder)])
+        contestant = programs.asrcli(model, [Path(folder)])
         words = contestant.read(contestant.start())
     return {clip.name: words.get(clip.name.replace(".", "_"), "") for clip in wanted}
 
@@ -121,11 +121,12 @@ def main() -> None:
     """Print the rate of each condition, and the clips that suffer most."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("conditions", nargs="*", metavar="CONDITION", help="those to measure; without any, all")
+    parser.add_argument("--model", help="of asrcli; without it, its default")
     parser.add_argument("--worst", type=int, default=0, help="show so many clips with the most errors")
     arguments = parser.parse_args()
     wanted = {clip.name: clip.words for clip in clips()}
     for condition in arguments.conditions or CONDITIONS:
-        heard = transcribe(condition, clips())
+        heard = transcribe(condition, clips(), programs.named(arguments.model))
         errors = word_errors(wanted, heard)
         missing = f"{errors.substitutions} substituted, {errors.deletions} missing, {errors.insertions} too many"
         print(

@@ -20,12 +20,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="CORPUS", default=["ten_minutes", "three_hours", "two_seconds"])
+    parser.add_argument("--model", help="of asrcli; without it, its default")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the corpora")
     arguments = parser.parse_args()
     print(load())
     print(f"{'':14} {'wall s':>8} {'CPU s':>8} {'peak MB':>8}  medians of the quarters, MB")
     for name in arguments.names:
-        contestant = programs.asrcli(programs.embedded(), speech_files(make(name, arguments.folder)))
+        contestant = programs.asrcli(programs.named(arguments.model), speech_files(make(name, arguments.folder)))
         last = run(contestant.command, watch=0.2)
         print(f"{name:14} {last.wall:8.1f} {last.cpu:8.1f} {last.peak / 1e6:8.0f}  {last.quarters}", flush=True)
 

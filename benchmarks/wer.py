@@ -52,12 +52,12 @@ def word_errors(wanted: Mapping[str, str], heard: Mapping[str, str]) -> Errors:
 def main() -> None:
     """Print the rates, and the worst recordings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="of asrcli; without it, the embedded one")
+    parser.add_argument("--model", help="of asrcli; without it, its default")
     parser.add_argument("--max-chunk", type=float, help="seconds; without it, the model's window")
     parser.add_argument("--worst", type=int, default=0, help="show so many recordings with the most errors")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the corpora")
     arguments = parser.parse_args()
-    model = programs.Model("", arguments.model, ()) if arguments.model else programs.embedded()
+    model = programs.named(arguments.model)
     extra = ["--max-chunk", str(arguments.max_chunk)] if arguments.max_chunk else []
 
     # A recording that is there twice, in two encodings, is read from two folders of results: names keep their endings.

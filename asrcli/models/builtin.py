@@ -53,9 +53,9 @@ _RECOGNIZERS = {
     BASE: _Recognizer(
         "moonshine_cpp",
         "models/base-en",
-        "english",
+        "builtin",
         "moonshine-cpp 0.1.4, for Linux on x86-64",
-        "Embedded in the moonshine-cpp wheel (extra english, Linux on x86-64): English with fewer errors",
+        "Embedded in the moonshine-cpp wheel (extra builtin, Linux on x86-64): English with fewer errors",
         (20661976, 42703232, 241639),
         "e9a396c53179f97b16787f1d2feb20360ae6f100de296ac62838ca8a9c59ca80",
     ),

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
+from asrcli.models import builtin
 from tests.cli.conftest import Program
 from tests.tone import build
 
@@ -20,7 +21,7 @@ def test_figures_for_each_number_of_threads(asrcli: Program) -> None:
     results = json.loads(done.stdout)["results"]
     assert [result["threads"] for result in results] == [1, 2]
     for result in results:
-        assert result["model"] == "moonshine-tiny-en"
+        assert result["model"] == builtin.default()
         assert result["audio"] == 5.0
         assert result["speed"] == pytest.approx(5.0 / result["seconds"])
 
@@ -31,9 +32,9 @@ def test_a_table_for_people(asrcli: Program, gpu: str) -> None:
     card, heading, line, recommendation = done.stdout.splitlines()[-4:]
     assert card == "cuda:0: NVIDIA H200, driver 570.86.15, 151 GB (105 free)"
     assert heading.split() == ["model", "device", "batch", "threads", "chunk", "x", "real", "time", "loading", "memory"]
-    assert line.split()[:3] == ["moonshine-tiny-en", "auto", "1"]
+    assert line.split()[:3] == [builtin.default(), "auto", "1"]
     assert float(line.split()[3]) > 0
-    assert recommendation == "recommended: --model moonshine-tiny-en --jobs 1"
+    assert recommendation == f"recommended: --model {builtin.default()} --jobs 1"
 
 
 def test_lengths_of_chunks_and_word_errors(asrcli: Program, wheel_audio: Path, tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_lengths_of_chunks_and_word_errors(asrcli: Program, wheel_audio: Path, t
     heading, line, recommendation = shown.stdout.splitlines()[-3:]
     assert heading.split()[-1] == "errors"
     assert line.split()[-1] == "%"
-    assert recommendation == "recommended: --model moonshine-tiny-en --jobs 1 --max-chunk 2"
+    assert recommendation == f"recommended: --model {builtin.default()} --jobs 1 --max-chunk 2"
 
 
 def test_a_reference_without_its_recording_is_refused(asrcli: Program, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
+from asrcli.models import builtin
 from tests.cli.conftest import Program
 
 BEGINNING = "It was the best of times, it was the worst of times"
@@ -63,7 +64,7 @@ def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli: Program, 
     }
     result = json.loads((out / "cities.json").read_text(encoding="utf-8"))
     assert result["schema"] == "asrcli/transcript/1"
-    assert result["model"] == "moonshine-tiny-en"
+    assert result["model"] == builtin.default()
     assert result["duration"] == pytest.approx(6.4, abs=0.01)
     assert words(result["text"])[:12] == words(BEGINNING)
     assert words(result["text"]) == words((out / "cities.txt").read_text(encoding="utf-8"))

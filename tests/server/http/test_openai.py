@@ -266,7 +266,7 @@ def test_no_confidence_is_made_up(client: httpx.Client, cities: Path) -> None:
             503,
             "model_not_installed",
             "model",
-            marks=pytest.mark.skipif(builtin.available(builtin.BASE), reason="the extra english is installed"),
+            marks=pytest.mark.skipif(builtin.available(builtin.BASE), reason="base-en is installed"),
         ),
         ({"response_format": "docx"}, 400, "invalid_request", "response_format"),
         ({"temperature": "hot"}, 400, "invalid_request", "temperature"),
