@@ -270,8 +270,9 @@ class Registry:
         """An embedded model of this name, which no entry of the user replaces."""
         if name in (self._user.get("models") or {}):
             return None
-        wanted = name == builtin.BASE and not self.installed(name)  # named without its wheel, it is not downloaded
-        if wanted or (name in builtin.RECOGNIZERS and builtin.available(name)):
+        usable = name in builtin.RECOGNIZERS and builtin.available(name)  # first: it does not parse the catalogue
+        # Named without its wheel, the larger one is not downloaded.
+        if usable or (name == builtin.BASE and not self.installed(name)):
             return builtin.entry(name), builtin.files(self.cache_dir, name)
         entry = builtin.speaker_entry(kind) if name == builtin.speaker_name(kind) else None
         return None if entry is None else (entry, {key: Path(entry.dir) / file for key, file in entry.files.items()})
