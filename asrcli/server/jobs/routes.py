@@ -193,6 +193,8 @@ async def _check_webhook(service: TranscriptionService, webhook: str) -> None:
 
 
 def _state(job: StoredJob, progress: Progress) -> dict[str, Any]:
+    if job.duration is not None:  # it is done, and its progress is no longer kept
+        progress = Progress(job.duration, job.duration)
     body: dict[str, Any] = {
         "id": job.id,
         "state": job.state,
@@ -216,6 +218,4 @@ def _body(job: StoredJob, progress: Progress) -> dict[str, Any]:
     body = _state(job, progress) | {"object": "job", "name": job.name, "created": job.created}
     if job.finished is not None:
         body["finished"] = job.finished
-    if job.duration is not None:
-        body["duration"] = job.duration
     return body

@@ -44,6 +44,9 @@ def test_a_job_from_start_to_end(client: httpx.Client, long_cities: Path) -> Non
     assert accepted.headers["location"] == f"/v1/jobs/{job_id}"
     events, job = finished(client, job_id)
     assert [event["state"] for event in events][-1] == "done"
+    duration = job["result"]["duration"]
+    for last in (events[-1], job):
+        assert (last["progress"], last["duration"], last["seconds"]) == (1.0, duration, round(duration, 1))
     shares = [event["progress"] for event in events if event["progress"] is not None]
     assert shares == sorted(shares)
     assert job["progress"] == 1.0
