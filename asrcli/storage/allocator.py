@@ -38,12 +38,13 @@ def keep_freed_memory() -> None:
     _set({_ARENA_MAX: 1, _MMAP_MAX: 0, _TRIM_THRESHOLD: 1 << 30})
 
 
-def reuse_freed_blocks() -> bool:
-    """Keep blocks of up to 8 MB in one heap for all threads, which returns what is free at its end from 16 MB on.
-    The layers of a network, which free and allocate some megabytes each, share them in all threads, and the system maps
-    none of them anew. Returns false where the allocator is another one.
+def reuse_freed_blocks(*, heaps: int | None = 1) -> bool:
+    """Keep blocks of up to 8 MB in so many heaps for all threads (None: as many as there are), which return what is
+    free at their end from 16 MB on. The layers of a network, which free and allocate some megabytes each, share them in
+    all threads, and the system maps none of them anew. Returns false where the allocator is another one.
     """
-    return _set({_MMAP_THRESHOLD: 8 << 20, _TRIM_THRESHOLD: 16 << 20, _ARENA_MAX: 1})
+    parameters = {_MMAP_THRESHOLD: 8 << 20, _TRIM_THRESHOLD: 16 << 20}
+    return _set(parameters if heaps is None else {**parameters, _ARENA_MAX: heaps})
 
 
 def _set(parameters: Mapping[int, int]) -> bool:

@@ -15,6 +15,7 @@ from asrcli.backends.sherpa import recognizer as sherpa_onnx
 from asrcli.backends.sherpa.results import ResultReader
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError
+from asrcli.storage.allocator import reuse_freed_blocks
 
 #: from here on a step's cost grows with each sequence as much as it would alone
 _BATCH_SIZE = 6
@@ -55,6 +56,9 @@ class MoonshineRecognizer:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
+        # Layers of a chunk of 12 s free and allocate blocks of 1 to 5 MB: an eighth of the CPU time was the system's,
+        # which mapped them anew. The most memory of a process grows by a tenth.
+        reuse_freed_blocks(heaps=None)
         self._model = Moonshine(spec.files["encoder"], spec.files["decoder"], spec.digest)
         self._symbols = _Symbols(spec.files["tokens"].read_bytes())
         self._tail = round(TYPES[spec.type].tail * SAMPLE_RATE)
