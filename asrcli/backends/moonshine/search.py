@@ -165,7 +165,9 @@ class _Graphs:
 
     def session(self, name: str) -> Any:
         """The session of "encoder", "cross" or "decoder"."""
-        return cached_session(f"moonshine-{name}", self._sources, lambda: self._build(name))
+        # Without plans of its memory: the runtime would keep one for each shape of its inputs that it has met, of which
+        # there are as many as lengths of chunks.
+        return cached_session(f"moonshine-{name}", self._sources, lambda: self._build(name), enable_mem_pattern=False)
 
     def _build(self, name: str) -> bytes:
         from asrcli.backends.moonshine import architecture
