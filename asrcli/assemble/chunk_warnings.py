@@ -27,7 +27,7 @@ class ChunkWarnings:
         """Take the next chunk, and the phrases of which loops were cut."""
         self._loops += [(chunk.start / SAMPLE_RATE, phrase) for phrase in loops]
         self._unsure.push(chunk, holds=hypothesis.unsure)
-        # Of words that are probably wrong, nobody needs the times.
+        # The times of words that are probably wrong do not matter.
         self._untimed.push(chunk, holds=not hypothesis.timed and not hypothesis.unsure)
         self._places = self._places or hypothesis.timed or hypothesis.unplaced
 

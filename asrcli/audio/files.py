@@ -34,7 +34,8 @@ def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
         check_content(head, reader_of(descriptor, head), raw=raw)
     except OSError as error:
         os.close(descriptor)
-        raise InputUnreadableError(f"The file cannot be read: {error.strerror}.", "Check the disk.") from None
+        unreadable = InputUnreadableError(f"The file cannot be read: {error.strerror}.", "Check the disk.")
+        raise open_limit_error(error) or unreadable from None
     except AsrcliError:
         os.close(descriptor)
         raise

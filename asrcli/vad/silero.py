@@ -18,7 +18,7 @@ import numpy as np
 
 from asrcli.audio.types import Samples
 from asrcli.distribution import pip_install
-from asrcli.errors import MissingExtraError, ModelError
+from asrcli.errors import MissingExtraError, ModelError, open_limit_error
 from asrcli.storage.onnx_file import read_float_tensors
 from asrcli.storage.onnx_session import cached_session
 from asrcli.vad.types import BATCH, WINDOW
@@ -217,7 +217,8 @@ def _weights(path: Path) -> dict[str, Samples]:
     try:
         tensors = read_float_tensors(path)
     except OSError as error:
-        raise ModelError(f"The VAD model {path} cannot be read: {error.strerror}.", "Check --vad-model.") from error
+        unreadable = ModelError(f"The VAD model {path} cannot be read: {error.strerror}.", "Check --vad-model.")
+        raise open_limit_error(error) or unreadable from error
     except ModelError as error:
         raise ModelError(f"The VAD model {path} is not an ONNX file.", "Check --vad-model.") from error
     # The file holds two networks, for 8 and 16 kHz, in two branches whose names share their prefix with no tensor of
