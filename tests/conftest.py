@@ -18,9 +18,11 @@ import pytest
 
 from tests import tone
 
+# As shells start what runs in the background, and nohup. The programs that tests start would ignore them, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # As shells start what runs in the background. The programs that tests start would ignore Ctrl-C, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 if importlib.util.find_spec("hypothesis"):  # the environments of some suites lack it
     from hypothesis import HealthCheck, settings

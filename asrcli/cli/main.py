@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from asrcli.errors import AsrcliError, ExitCode, MachineError, machine_error
+from asrcli.storage.hangup import hangup_signal
 from asrcli.storage.user_folders import no_home_error
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Terminated(BaseException):
-    """SIGTERM as an exception: unwinds like Ctrl-C."""
+    """SIGTERM or SIGHUP as an exception: unwinds like Ctrl-C."""
 
 
 def main() -> NoReturn:
@@ -45,7 +46,8 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line, without the program's name; the exit code."""
     _prepare_streams()
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, *hangup_signal()):
+        signal.signal(number, _terminate)
     # Imported here: Ctrl-C during the imports reaches the handlers below.
     try:
         from asrcli.cli.framework.session import CommandSession

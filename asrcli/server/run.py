@@ -26,6 +26,7 @@ from asrcli.server.protocols.wyoming.listener import WyomingListener
 from asrcli.server.settings import ServerSettings
 from asrcli.storage.allocator import return_freed_memory, return_small_blocks
 from asrcli.storage.child_priority import lower_children
+from asrcli.storage.hangup import hangup_signal
 
 #: wanted limit of open files
 _FILES = 16384
@@ -42,7 +43,7 @@ _COLLECT_EVERY, _FULL_AFTER = 60.0, 1000
 
 
 class Server(uvicorn.Server):
-    """Shuts down gracefully on SIGTERM and SIGINT, and keeps the signal in `ended_by`."""
+    """Shuts down gracefully on SIGTERM, SIGHUP and SIGINT, and keeps the signal in `ended_by`."""
 
     def __init__(
         self, config: uvicorn.Config, on_started: Callable[[], None], wyoming: WyomingListener | None = None
@@ -78,11 +79,11 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Both signals drain the server; a second SIGINT ends it at once."""
+        """The signals drain the server; a second SIGINT ends it at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        kinds = (signal.SIGINT, signal.SIGTERM)
+        kinds = (signal.SIGINT, signal.SIGTERM, *hangup_signal())
         before = {kind: signal.signal(kind, self._drain) for kind in kinds}
         try:
             yield

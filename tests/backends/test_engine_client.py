@@ -127,6 +127,16 @@ def test_a_killed_engine_is_replaced(kind: str) -> None:
         assert (total, second != first) == (2, True)
 
 
+def test_what_a_terminal_sends_to_all_processes_does_not_end_the_engine(kind: str) -> None:
+    with EngineClient(threads=1) as host:
+        host.load("echo", kind, None)
+        first = host.submit("echo", audio(1)).result(30)[2]
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            os.kill(first, number)
+        assert host.submit("echo", audio(2)).result(30)[2] == first
+        assert host.restarts == 0
+
+
 def test_an_exception_fails_its_own_job(kind: str) -> None:
     with EngineClient(threads=1) as host:
         host.load("echo", kind, 4)

@@ -91,7 +91,9 @@ def test_a_signal_outside_a_batch(asrcli: Program, tmp_path: Path) -> None:
     # `config show` waits at a config file that is a pipe no one writes to.
     pipe = tmp_path / "config.fifo"
     os.mkfifo(pipe)
-    for number, code in (signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED):
+    signals = {"SIGINT": ExitCode.INTERRUPTED, "SIGTERM": ExitCode.TERMINATED, "SIGHUP": ExitCode.TERMINATED}
+    for name, code in signals.items():
+        number = getattr(signal, name)
         process = asrcli.start("config", "show", "--config", pipe, "--debug")
         with open(pipe, "wb"):  # noqa: PTH123 -- opens once the program reads it, so it is waiting now
             process.send_signal(number)

@@ -170,9 +170,10 @@ def _picklable(error: BaseException) -> AsrcliError:
 
 def main() -> None:
     connection_fd, buffer_fd, buffer_size, threads = map(int, sys.argv[1:5])
-    # The terminal sends Ctrl-C to the whole group; the parent decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # The terminal sends Ctrl-C, and SIGHUP when it closes, to the whole group; the parent decides when to stop.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     # Engines print to stdout, which must not mix with results.
     os.dup2(2, 1)
     engine_log.own = engine_log.EngineLog(2)

@@ -20,6 +20,7 @@ from asrcli.cli.framework.command import examples, rewrites_arguments, takes
 from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.errors import DiskFullError, ExitCode, machine_error
 from asrcli.formats import encoding_of
+from asrcli.storage.hangup import hangup_signal
 
 if TYPE_CHECKING:
     from asrcli.backends.process.engine_process import PrestartedEngine
@@ -261,10 +262,7 @@ class _Stdout:
 def interruptible(executor: Executor) -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP end streams, then the batch in order; one more ends it at once."""
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
-    # The terminal was closed; under nohup the signal stays ignored. Windows has no SIGHUP.
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-        codes[hangup] = ExitCode.TERMINATED
+    codes |= dict.fromkeys(hangup_signal(), ExitCode.TERMINATED)
     before = {number: signal.getsignal(number) for number in codes}
     last: float | None = None
 
