@@ -9,7 +9,10 @@ from asrcli.vad.types import Chunk
 
 #: less speech in a row is not reported as unsure, seconds: the probabilities of a few words vary much
 _LEAST_UNSURE = 3.0
-_HINT = "Is another language spoken? See the languages of models with: asrcli models list; choose one with --model."
+_HINT = (
+    "Noise, several voices at once, or another language? See the languages of models with: asrcli models list; "
+    "choose one with --model."
+)
 
 
 class ChunkWarnings:

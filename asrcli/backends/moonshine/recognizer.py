@@ -20,9 +20,9 @@ from asrcli.storage.allocator import reuse_freed_blocks
 #: from here on a step's cost grows with each sequence as much as it would alone
 _BATCH_SIZE = 6
 _FILES = {"encoder", "decoder", "tokens"}
-#: It is unsure of words where the mean logarithm of their tokens' probabilities is less. Recordings with 3 s of English
-#: and more, of which fewer than 30 % of the words were wrong (noise, telephone), gave -0.4 at the least; 100 recordings
-#: of 20 other languages, and of English backwards, -0.65 at the most, but for one of Dutch nouns.
+#: It is unsure of words where the mean logarithm of their tokens' probabilities is less. Chunks with 3 s of English and
+#: more, of which fewer than 30 % of the words were wrong (noise, telephone), gave -0.53 at the least; 100 recordings of
+#: 20 other languages, and of English backwards, -0.65 at the most, but for one of Dutch nouns.
 _LEAST_CERTAINTY = -0.6
 #: less than this the convolutions cannot take
 _SHORTEST = SAMPLE_RATE // 2
