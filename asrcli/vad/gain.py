@@ -4,8 +4,9 @@ Silero misses speech that is 40 dB too low, and most of a voice 30 dB below the 
 samples as they are (Moonshine) lose words from 20 dB on.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Container, Iterable, Sequence
+from itertools import pairwise, repeat
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -19,30 +20,35 @@ _Floats = npt.NDArray[np.float64]
 # --- for the detector
 #: peaks are brought up to this, and the lowest of the last seconds (noise) to no more than that
 _TARGET, _NOISE_TARGET = 0.15, 0.03
-_MOST = 3000.0
+_MOST, _LEAST_PEAK = 1e8, 1e-10
 #: the peak is forgotten by half, and the estimate of noise doubles, in so many seconds
 _HALF_LIFE, _DOUBLING = 0.5, 2.0
 #: A click or knock is loud for less than four windows. When so many have passed after it, no more than that many times
 #: the level of longer sounds counts.
 _SETTLED, _MOST_CLICK = 4, 6.0
+#: windows ahead that are known where a stream is not live. The level has fallen for good where they are all below this
+#: part of the peak so far, and the highest of them is so many times the noise: the peak is forgotten then.
+AHEAD, _FALLEN, _ABOVE_NOISE = 31, 1 / 8, 5.0
 _DECAY = 0.5 ** (WINDOW / SAMPLE_RATE / _HALF_LIFE)
 _GROWTH = 2 ** (WINDOW / SAMPLE_RATE / _DOUBLING)
 
 # --- for the recogniser; dB of full scale, and dB
 #: the loud parts of speech (the 90th percentile of 10 ms) are brought up to this; no gain is below 0
 _LOUD = -15.0
-_MOST_GAIN, _MOST_EXTRA = 80.0, 30.0
+_MOST_GAIN = 160.0
 #: softer stretches of a chunk are brought up to so many dB below the loudest
 _TOLERATED = 12.0
 #: how far loud parts must be above the floor (the 10th percentile) for any gain, and for all of it: noise has 1 dB
 _CONTRAST = (4.0, 10.0)
 #: the longest stretch with a gain of its own, and how soon the gain of the next is reached, seconds
 _STRETCH, _RAMP = 3.0, 0.1
+#: a stretch ends where the loud parts of as many levels before and behind (half a second) differ by so many dB
+_AROUND, _CHANGE = 50, 25.0
 #: no sample exceeds this
 _PEAK = 0.98
 #: Power of digital silence, as a share of the chunk's loudest 10 ms. A share of full scale would change the gain of a
 #: quiet copy of a chunk (by 0.003 dB at -60 dBFS), which is enough for other words.
-_NO_POWER = 1e-12
+_NO_POWER = 1e-20
 #: and where all of the chunk is silent
 _TINY = 1e-300
 
@@ -57,24 +63,27 @@ class GainNormalizer:
         #: the same of sounds that last, the last three windows' peaks, and windows since the peak
         self._lasting, self._before, self._since = 0.0, (0.0, 0.0, 0.0), 0
 
-    def probabilities(self, samples: Samples) -> Samples:
-        """The detector's probabilities, (WINDOW * n,) -> (n,)."""
+    def probabilities(self, samples: Samples, following: Samples | None = None) -> Samples:
+        """The detector's probabilities, (WINDOW * n,) -> (n,); `following`: what the stream has next, if known."""
         windows = samples.reshape(-1, WINDOW)
         if not len(windows):
             return self._detector.probabilities(samples)
-        peaks = np.maximum(windows.max(axis=1), -windows.min(axis=1)).tolist()
-        followed = np.array(self._follow(peaks))
-        gains = (np.array([[_TARGET], [_NOISE_TARGET]]) / np.maximum(followed, 1e-9)).min(axis=0).clip(1.0, _MOST)
+        peaks = _peaks(windows)
+        ahead = None if following is None else _peaks_ahead(peaks, following).tolist()
+        followed = np.array(self._follow(peaks.tolist(), ahead or repeat(inf)))
+        gains = (
+            (np.array([[_TARGET], [_NOISE_TARGET]]) / np.maximum(followed, _LEAST_PEAK)).min(axis=0).clip(1.0, _MOST)
+        )
         if gains.max() > 1.0:
             samples = (windows * gains.astype(np.float32)[:, np.newaxis]).reshape(-1)
         return self._detector.probabilities(samples)
 
-    def _follow(self, peaks: Sequence[float]) -> tuple[list[float], list[float]]:
-        """The peak so far, and the lowest of the last seconds, at each window."""
+    def _follow(self, peaks: Sequence[float], ahead: Iterable[float]) -> tuple[list[float], list[float]]:
+        """The peak so far, and the lowest of the last seconds, at each window; `ahead`: the peak of those to come."""
         highs, lows = [], []
         high, low = self._peak, self._noise
         lasting, before, since = self._lasting, self._before, self._since
-        for peak in peaks:
+        for peak, coming in zip(peaks, ahead, strict=False):
             high = max(peak, high * _DECAY)
             lasting = max(min(peak, *before), lasting * _DECAY)
             before = (*before[1:], peak)
@@ -86,12 +95,28 @@ class GainNormalizer:
             else:
                 low *= _GROWTH
                 if low > peak:
-                    low = peak if peak > 1e-9 else min(low, 1e-9)
+                    low = peak if peak > _LEAST_PEAK else min(low, _LEAST_PEAK)
+            if _ABOVE_NOISE * low < coming < _FALLEN * high:
+                high, lasting = coming, min(lasting, coming)
             highs.append(high)
             lows.append(low)
         self._peak, self._noise = high, low
         self._lasting, self._before, self._since = lasting, before, since
         return highs, lows
+
+
+def _peaks(windows: Samples) -> Samples:
+    """The peak of each window, (n, WINDOW) -> (n,)."""
+    peaks: Samples = np.maximum(windows.max(axis=1), -windows.min(axis=1))
+    return peaks
+
+
+def _peaks_ahead(peaks: Samples, following: Samples) -> Samples:
+    """The highest of each peak and those of the `AHEAD` windows after it, (n,) -> (n,)."""
+    whole = following[: len(following) // WINDOW * WINDOW].reshape(-1, WINDOW)[:AHEAD]
+    known = np.concatenate([peaks, _peaks(whole), np.zeros(AHEAD - len(whole), np.float32)])
+    highest: Samples = np.lib.stride_tricks.sliding_window_view(known, AHEAD + 1).max(axis=1)
+    return highest
 
 
 def level_speech(
@@ -108,12 +133,14 @@ def level_speech(
     padded = _whole_levels(samples).reshape(-1, LEVEL_HOP)
     power = np.einsum("ij,ij->i", padded, padded, dtype=np.float64) / LEVEL_HOP
     levels = 10 * np.log10(power + _NO_POWER * power.max(initial=0.0) + _TINY)
-    stretches = [part for region in regions for part in _stretches(region.start - start, region.end - start)]
+    joints = {region.start - start for region in regions} & {region.end - start for region in regions}
+    spans = [(region.start - start, region.end - start) for region in regions]
+    stretches = [part for span in spans for part in _stretches(levels, *span, joints)]
     if not len(levels) or not stretches:
         return samples, 0.0
     loud, floor = np.array([_loudness(levels, *stretch) for stretch in stretches]), percentile(levels, 10)
     common = np.clip(_LOUD - offset - loud.max(), 0.0, _MOST_GAIN) * _certainty(loud.max() - floor)
-    extra = np.clip(loud.max() - loud - _TOLERATED, 0.0, _MOST_EXTRA) * _certainty(loud - floor)
+    extra = np.clip(loud.max() - loud - _TOLERATED, 0.0, _MOST_GAIN) * _certainty(loud - floor)
     gains = common + extra
     ramp = round(_RAMP * SAMPLE_RATE / 2)
     places = [
@@ -146,11 +173,40 @@ def percentile(values: npt.NDArray[Any], percent: float) -> float:
     return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
 
 
-def _stretches(start: int, end: int) -> list[tuple[int, int]]:
-    """A span of samples in equal parts of at most `_STRETCH` seconds."""
-    count = max(1, -(-(end - start) // round(_STRETCH * SAMPLE_RATE)))
-    edges = [start + (end - start) * part // count for part in range(count + 1)]
-    return list(pairwise(edges))
+def _stretches(levels: _Floats, start: int, end: int, joints: Container[int]) -> list[tuple[int, int]]:
+    """A span of samples in parts of at most `_STRETCH` seconds without a change of level, equal between two changes.
+
+    A knock is no change. `joints`: where speech goes on in another span.
+    """
+    first, count = start // LEVEL_HOP, end // LEVEL_HOP - start // LEVEL_HOP
+    changes = [0, *_changes(levels[first : first + count]), count]
+    rises = {at for at in changes[1:-1] if levels[first + at] > levels[first + at - 1]}
+    opens = rises | ({0} if start not in joints else set())
+    closes = {*changes[1:-1]} - rises | ({count} if end not in joints else set())
+    knocks = [
+        pair for pair in pairwise(changes) if pair[1] - pair[0] < _AROUND and pair[0] in opens and pair[1] in closes
+    ]
+    kept = [first + at for at in changes[1:-1] if not any(at in pair for pair in knocks)]
+    parts = []
+    for low, high in pairwise([start, *(at * LEVEL_HOP for at in kept), end]):
+        count = max(1, -(-(high - low) // round(_STRETCH * SAMPLE_RATE)))
+        parts += list(pairwise([low + (high - low) * part // count for part in range(count + 1)]))
+    return parts
+
+
+def _changes(levels: _Floats) -> list[int]:
+    """Where the level rises or falls, as positions of (n,) levels."""
+    if len(levels) < 2 * _AROUND:
+        return []
+    loud = np.partition(np.lib.stride_tricks.sliding_window_view(levels, _AROUND), _AROUND - 6, axis=1)[:, _AROUND - 6]
+    steps = loud[_AROUND:] - loud[:-_AROUND]
+    best = int(np.argmax(np.abs(steps)))
+    if abs(steps[best]) < _CHANGE:
+        return []
+    louder = best + np.flatnonzero(levels[best : best + 2 * _AROUND] > (loud[best] + loud[best + _AROUND]) / 2)
+    at = int(louder[0]) if steps[best] > 0 else int(louder[-1]) + 1
+    at = min(max(at, 1), len(levels) - 1)
+    return [*_changes(levels[:at]), at, *(at + later for later in _changes(levels[at:]))]
 
 
 def _loudness(levels: _Floats, low: int, high: int) -> float:

@@ -8,10 +8,10 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import UsageError
 from asrcli.options import VadOptions
 from asrcli.vad.detector import new_detector
-from asrcli.vad.gain import level_speech
+from asrcli.vad.gain import AHEAD, level_speech
 from asrcli.vad.packing import choose_cut
 from asrcli.vad.regions import HysteresisTracker
-from asrcli.vad.types import BATCH, LEVEL_HOP, WINDOW, Chunk, Region, SampleBuffer, SpeechDetector
+from asrcli.vad.types import BATCH, LEVEL_HOP, WINDOW, Chunk, LookingDetector, Region, SampleBuffer
 
 #: the shortest chunk limit that leaves room for a word and its padding, seconds
 _LEAST_LIMIT = 2.0
@@ -44,7 +44,7 @@ class Segmenter:
         *,
         max_gap: float = 3.0,
         gain_offset: float = 0.0,
-        detector: SpeechDetector | None = None,
+        detector: LookingDetector | None = None,
         in_batches: bool = False,
     ) -> None:
         """Prepare for one stream at 16 kHz. `window` and `max_gap` in seconds: longest chunk of the model, and longest
@@ -71,6 +71,7 @@ class Segmenter:
         self._tracker = HysteresisTracker(options, WINDOW)
         self._heard = 0
         self._heard_at_once = WINDOW * (BATCH if in_batches else 1)
+        self._ahead = WINDOW * AHEAD if in_batches else 0
         #: stretches of speech not given out yet, without padding
         self._run: list[Region] = []
         #: end of the speech given out last, and of its padding
@@ -87,18 +88,17 @@ class Segmenter:
     def push(self, samples: Samples) -> list[Chunk]:
         """Take the next samples, (n,), and return the chunks that they complete."""
         self._buffer.append(np.array(samples, dtype=np.float32))
-        whole = (self._buffer.end - self._heard) // self._heard_at_once * self._heard_at_once
-        if not whole:
+        whole = (self._buffer.end - self._heard - self._ahead) // self._heard_at_once * self._heard_at_once
+        if whole <= 0:
             return []
-        chunks = self._hear(self._buffer.read(self._heard, self._heard + whole))
+        chunks = self._hear(whole)
         self._buffer.forget(self._wanted())
         self._probabilities.forget(self._wanted() // WINDOW)
         return chunks
 
     def finish(self) -> list[Chunk]:
         """End the stream: the chunks that are left."""
-        rest = self._buffer.read(self._heard, self._buffer.end)
-        chunks = self._hear(np.pad(rest, (0, -len(rest) % WINDOW))) if len(rest) else []
+        chunks = self._hear(self._buffer.end - self._heard) if self._heard < self._buffer.end else []
         self._note(self._tracker.close())
         return chunks + self._close_run()
 
@@ -188,9 +188,12 @@ class Segmenter:
         pending = self._run[0].start if self._run else self._tracker.onset
         return self._tracker.now if pending is None else pending
 
-    def _hear(self, samples: Samples) -> list[Chunk]:
+    def _hear(self, count: int) -> list[Chunk]:
+        """Detect speech in the next `count` samples; the stream's last window is filled up with zeros."""
         chunks: list[Chunk] = []
-        probabilities = self._detector.probabilities(samples)
+        known = self._buffer.read(self._heard, min(self._heard + count + self._ahead, self._buffer.end))
+        samples = np.pad(known[:count], (0, -count % WINDOW)) if count % WINDOW else known[:count]
+        probabilities = self._detector.probabilities(samples, known[count:] if self._ahead else None)
         self._probabilities.append(probabilities)
         for probability in probabilities.tolist():
             self._heard += WINDOW

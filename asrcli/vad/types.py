@@ -66,6 +66,15 @@ class SpeechDetector(Protocol):
         """The probability of speech in each window of the next samples, (WINDOW * n,) -> (n,)."""
 
 
+class LookingDetector(Protocol):
+    """The same, where some of what follows may be known."""
+
+    def probabilities(self, samples: Samples, following: Samples | None = None) -> Samples:
+        """The probability of speech in each window of the next samples, (WINDOW * n,) -> (n,). `following`: samples
+        behind them, as many as `gain.AHEAD` windows have, fewer only at the stream's end; None in live streams.
+        """
+
+
 class SampleBuffer:
     """Holds blocks as they came, so that nothing is copied until a chunk is cut."""
 

@@ -22,7 +22,7 @@ from asrcli.vad.types import LEVEL_HOP, WINDOW
 class Loudness:
     """Probabilities that can be known beforehand: the mean magnitude of each window."""
 
-    def probabilities(self, samples: np.ndarray) -> np.ndarray:
+    def probabilities(self, samples: np.ndarray, following: np.ndarray | None = None) -> np.ndarray:
         return np.abs(samples).reshape(-1, WINDOW).mean(axis=1)
 
 

@@ -156,7 +156,7 @@ class _Hangover(Loudness):
         self._windows = round(seconds * SAMPLE_RATE / WINDOW)
         self._silent = self._windows
 
-    def probabilities(self, samples: Samples) -> Samples:
+    def probabilities(self, samples: Samples, following: Samples | None = None) -> Samples:
         found = []
         for window in samples.reshape(-1, WINDOW):
             self._silent = 0 if np.abs(window).max() > 0.1 else self._silent + 1

@@ -33,7 +33,7 @@ ENDPOINT = EndpointOptions(silence=0.8)
 class Loudness:
     """Speech is what is loud."""
 
-    def probabilities(self, samples: np.ndarray) -> np.ndarray:
+    def probabilities(self, samples: np.ndarray, following: np.ndarray | None = None) -> np.ndarray:
         return (np.abs(samples.reshape(-1, WINDOW)).max(axis=1) > 0.05).astype(np.float32)
 
 
