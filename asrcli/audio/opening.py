@@ -119,7 +119,12 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
             if head[8:12] == b"AVI ":  # in which a decoder need not seek
                 pump = StreamPump(b"", patched, owned=True)
                 return FfmpegReader(
-                    "pipe:0", options, feeder=pump, lacking=lambda: seen.lacking, counted=lambda: seen.counted
+                    "pipe:0",
+                    options,
+                    feeder=pump,
+                    lacking=lambda: seen.lacking,
+                    counted=lambda: seen.counted,
+                    lead=seen.lead,
                 )
             with patched as file:
                 kept = spool(b"", file)
@@ -132,7 +137,8 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
             seek=seek,
             lacking=lambda: seen.lacking,
             counted=lambda: seen.counted,
-            uncounted=seen.uncounted,
+            uncounted=lambda: seen.uncounted,
+            lead=seen.lead,
         )
 
     def part(start: int, end: int) -> Reader:

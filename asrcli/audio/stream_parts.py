@@ -8,6 +8,7 @@ from asrcli.audio.containers.avi import counted_seconds
 from asrcli.audio.containers.header_scan import (
     INSIDE_PACKET,
     has_placeholders,
+    is_copied_part,
     size_declared_in,
     warnings_at_end,
     warnings_of_breaks,
@@ -100,6 +101,6 @@ class StreamParts:
             at_end=at_end,
             live=self._live,
             counted=lambda: counted_seconds(pump.reread),
-            uncounted=has_placeholders(pump.reread),
+            uncounted=lambda: has_placeholders(pump.reread) or is_copied_part(pump.reread, pump.count),
         )
         return self._reader

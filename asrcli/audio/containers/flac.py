@@ -1,6 +1,8 @@
 """The frames of a FLAC file (RFC 9639): does its header count all of them, and were several files joined?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -15,6 +17,54 @@ STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
 
 #: bytes of a frame header at most, and metadata blocks that are read
 _HEADER, _METADATA_BLOCKS = 16, 1000
+#: possible starts of the last frame that are tried
+_STARTS_TRIED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FlacPart:
+    """The span of a recording that a file holds, in samples."""
+
+    start: int
+    end: int
+    #: of the whole recording, as the header counts them
+    total: int
+    rate: int
+
+    def seconds(self) -> tuple[float, float, float]:
+        """Start, end and total."""
+        return self.start / self.rate, self.end / self.rate, self.total / self.rate
+
+
+def copied_part(read: Read, size: int) -> FlacPart | None:
+    """The part of a recording that was copied to a file of its own without decoding, as `ffmpeg -ss 3 -t 4 -c copy`
+    does: the header has the total of the whole recording, and the last frame is complete. None for other files.
+    """
+    head = read(42, 0)
+    rate, total = int.from_bytes(head[18:21], "big") >> 4, int.from_bytes(head[21:26], "big") & 0xFFFFFFFFF
+    if head[:8] not in STARTS or not rate or not total:
+        return None
+    block, position = int.from_bytes(head[8:10], "big"), _first_frame(read)
+    first = _span(read(_HEADER, position), block)
+    longest = min(int.from_bytes(head[15:18], "big") or _LONGEST_FRAME, _LONGEST_FRAME)
+    tail = read(longest, max(0, size - longest))
+    for at, (_, end) in _last_frames(tail, block) if first else ():
+        if first is None or (first[0] == 0 and end == total):  # the whole of it, as in nearly all files
+            return None
+        if first[0] < end <= total and _crc16(tail[at:]) == 0:
+            alone = _is_one_file(read, position, _form(read(_HEADER, position)), end - first[0])
+            return FlacPart(first[0], end, total, rate) if alone else None
+    return None
+
+
+def _last_frames(tail: bytes, block: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """(position, span) of what looks like the last frame; bytes of a frame may look so as well."""
+    at, found = tail.rfind(b"\xff"), 0
+    while at >= 0 and found < _STARTS_TRIED:
+        if (span := _span(tail[at : at + _HEADER], block)) is not None:
+            found += 1
+            yield at, span
+        at = tail.rfind(b"\xff", 0, at)
 
 
 def counts_all(read: Read, size: int) -> bool:
@@ -28,11 +78,8 @@ def counts_all(read: Read, size: int) -> bool:
     blocks, total = int.from_bytes(head[8:10], "big"), int.from_bytes(head[21:26], "big") & 0xFFFFFFFFF
     start = max(0, size - _WINDOW)
     tail = read(_WINDOW, start)
-    at, end, last = tail.rfind(b"\xff"), 0, None
-    while at >= 0 and last is None:
-        last = _frame_end(tail[at : at + _HEADER], blocks)
-        end, at = at, tail.rfind(b"\xff", 0, at)
-    if not total or last is None or last > total or len(tail) - end > longest:
+    end, (_, last) = next(_last_frames(tail, blocks), (0, (0, 0)))
+    if not 0 < last <= total or len(tail) - end > longest:
         return False
     first = _first_frame(read)
     form = _form(read(_HEADER, first))
@@ -80,10 +127,13 @@ def _positions(window: bytes, pair: bytes) -> list[int]:
     return found
 
 
-def _frame_end(header: bytes, block: int) -> int | None:
-    """The sample after a frame; None where this is no frame header."""
+def _span(header: bytes, block: int) -> tuple[int, int] | None:
+    """The first sample of a frame and the one after it; None where this is no frame header."""
     frame = _frame(header)
-    return None if frame is None else (frame[0] if header[1] & 1 else frame[0] * block) + frame[1]
+    if frame is None:
+        return None
+    first = frame[0] if header[1] & 1 else frame[0] * block
+    return first, first + frame[1]
 
 
 def _frame(header: bytes) -> tuple[int, int] | None:
@@ -135,3 +185,18 @@ def _shifted(value: int) -> int:
 
 
 _CRC8 = bytes(map(_shifted, range(256)))
+
+
+def _crc16(data: bytes) -> int:
+    table, value = _crc16_table(), 0
+    for byte in data:
+        value = (value << 8 & 0xFF00) ^ table[value >> 8 ^ byte]
+    return value
+
+
+@cache
+def _crc16_table() -> list[int]:
+    table = list(range(0, 1 << 16, 1 << 8))
+    for _ in range(8):
+        table = [(value << 1 ^ 0x8005) & 0xFFFF if value & 0x8000 else value << 1 for value in table]
+    return table

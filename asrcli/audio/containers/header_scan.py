@@ -14,6 +14,8 @@ Read = Callable[[int, int], bytes]
 INSIDE_PACKET = "perhaps truncated: the recording ends in the middle of a packet"
 NO_END_MARK = "perhaps truncated: the recording lacks its end mark"
 WRONG_OFFSET = "header: the samples begin elsewhere than the header has it; they were read from there"
+_WHOLE_FRAME = "with a complete frame, as a part that was copied without decoding does"
+_UNTIMED = "for which the file has no time; times may be too early by so much"
 SHORTENED = "perhaps truncated: the time of the last page is before the end of the sound, which decoders leave out"
 #: joined recordings that are decoded one by one; a file of more is decoded in one go
 _MAX_PARTS = 1000
@@ -36,6 +38,8 @@ class HeaderScan:
     length: float | Literal["header", "unknown"] = "header"
     #: seconds of sound that the header counts, where ffmpeg does not rely on it
     counted: float | None = None
+    #: seconds of silence before the sound that decoders do not count
+    lead: float = 0.0
     #: the lengths in the header are placeholders
     uncounted: bool = False
     #: part of the sound's bytes that the header claims and the file lacks
@@ -70,7 +74,7 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
         return HeaderScan(whole=False, parts=joined.parts, warnings=unknown)
     if thorough and has_placeholders(read):
         cut = avi.ends_inside(read, size) or joined.cut
-        seen = HeaderScan(uncounted=True, warnings=(INSIDE_PACKET,) * cut)
+        seen = HeaderScan(uncounted=True, lead=avi.lead(read).empty, warnings=(INSIDE_PACKET,) * cut)
     elif (patch := declared_size.right_offset(read, size)) is not None:
         seen = HeaderScan(sound_end=size, patches=(patch,), warnings=(WRONG_OFFSET,))
     elif claim := declared_size.declared_size(read):
@@ -150,15 +154,19 @@ def _more_than_claimed(claim: DeclaredSize, end: int) -> str:
 
 
 def _avi(read: Read, size: int, claim: DeclaredSize) -> HeaderScan:
-    lost = tuple(avi.lost_headers(read))
+    lost, lead = tuple(avi.lost_headers(read)), avi.lead(read)
+    warnings: tuple[str, ...] = ()
+    if lost:
+        warnings += (f"damaged: {len(lost)} parts of the file cannot be read; sound may be missing there",)
+    if lead.pictures:
+        warnings += (f"timestamps: {lead.pictures:.1f} s of pictures come before the first sound, {_UNTIMED}",)
     return HeaderScan(
         lacking=claim.lacking(size),
+        lead=lead.empty,
         counted=avi.counted_seconds(read),
         sound_end=size,
         patches=lost,
-        warnings=(f"damaged: {len(lost)} parts of the file cannot be read; sound may be missing there",)
-        if lost
-        else (),
+        warnings=warnings,
     )
 
 
@@ -170,6 +178,8 @@ def warnings_at_end(read: Read, size: int) -> tuple[str, ...]:
     """Of a stream, all of which was read; `read` gives its first and its last bytes."""
     if read(4, 0) == b"OggS":
         return () if ogg.has_end_mark(read, size) else (NO_END_MARK,)
+    if part := flac.copied_part(read, size):
+        return (_of_part(part),)
     claim = declared_size.declared_size(read)
     inside = claim is not None and not claim.fields and claim.ends_inside(size)
     return (INSIDE_PACKET,) if inside or packets.ends_inside(read, size) else ()
@@ -211,9 +221,23 @@ def _ogg(read: Read, size: int) -> HeaderScan:
 
 
 def _flac(read: Read, size: int) -> HeaderScan:
+    if part := flac.copied_part(read, size):
+        return HeaderScan(whole=False, length="unknown", uncounted=True, warnings=(_of_part(part),))
     if flac.counts_all(read, size):
         return HeaderScan()
     return HeaderScan(whole=False, parts=joined_files(read, size, _MAX_PARTS).parts)  # Ogg may hold FLAC, too
+
+
+def is_copied_part(read: Read, size: int) -> bool:
+    """Whether a FLAC stream, so far, is a part of the recording whose length its header has."""
+    return flac.copied_part(read, size) is not None
+
+
+def _of_part(part: flac.FlacPart) -> str:
+    start, end, total = part.seconds()
+    if part.start:
+        return f"header: the file is a part of a recording of {total:.1f} s, from {start:.1f} s to {end:.1f} s"
+    return f"perhaps truncated: the header counts {total:.1f} s, the file ends at {end:.1f} s {_WHOLE_FRAME}"
 
 
 def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> HeaderScan:

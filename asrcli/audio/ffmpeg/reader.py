@@ -176,17 +176,20 @@ class FfmpegReader:
         at_end: Callable[[], Sequence[str]] = tuple,
         live: bool = False,
         counted: Callable[[], float | None] = lambda: None,
-        uncounted: bool = False,
+        uncounted: Callable[[], bool] = lambda: False,
+        lead: float = 0.0,
     ) -> None:
         """Start ffmpeg and wait for its first samples. `url` is from `file_url`, or "pipe:0" with a `feeder`; `seek`:
         seconds to skip in a container with an index; `lacking` returns at the end the part known to be missing: if any
         is, a damaged last packet is not reported again; `at_end` returns warnings about an end without a known length;
         `live`: deliver samples as they arrive; `counted` returns the seconds that the header counts;
-        `uncounted`: what it has is a placeholder.
+        `uncounted` returns whether what it has is no length of this file; `lead`: seconds of silence before the sound
+        that ffmpeg does not count.
         Raises FfmpegMissingError: there is no ffmpeg; InputError: nothing can be decoded.
         """
         self._options, self._feeder, self._lacking, self._live = options, feeder, lacking, live
         self._at_end, self._counted, self._uncounted = at_end, counted, uncounted
+        self._lead = round(1000 * lead)
         self.rate = SAMPLE_RATE
         self.warnings: list[str] = []
         self._pending: deque[Piece] = deque()
@@ -211,7 +214,7 @@ class FfmpegReader:
 
     @property
     def claimed(self) -> float | None:
-        claimed, counted = None if self._uncounted else self._log.claimed, self._counted()
+        claimed, counted = None if self._uncounted() else self._log.claimed, self._counted()
         return max(claimed, counted) if claimed and counted and self._lacking() else claimed or counted
 
     def skip(self, seconds: float) -> float:
@@ -245,13 +248,13 @@ class FfmpegReader:
             raise _failure(log, self._choice, self._process.returncode)
         self._choice.check(log)
         self.info = _form(log, self._options)
-        if self._uncounted:
+        if self._uncounted():
             self.info = replace(self.info, duration=None)
         self.warnings += self._choice.notices(log)
         self.channels = self._child.parser.channels or 1
         self.layout = default_layout("", self.channels) if self.channels > 2 else ""
         self._width = 4 * self.channels
-        start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET))
+        start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET)) - self._lead
         self._timeline = Timeline(self._width, start, timed=log.timed, counted=log.counted)
         seeked = frames and self._choice.attempt.seek
         self._position = self._timeline.origin(frames[0]) if frames else 0
