@@ -69,8 +69,8 @@ class GainNormalizer:
         if not len(windows):
             return self._detector.probabilities(samples)
         peaks = _peaks(windows)
-        ahead = None if following is None else _peaks_ahead(peaks, following).tolist()
-        followed = np.array(self._follow(peaks.tolist(), ahead or repeat(inf)))
+        ahead = repeat((inf, 0.0)) if following is None else _peaks_ahead(peaks, following)
+        followed = np.array(self._follow(peaks.tolist(), ahead))
         gains = (
             (np.array([[_TARGET], [_NOISE_TARGET]]) / np.maximum(followed, _LEAST_PEAK)).min(axis=0).clip(1.0, _MOST)
         )
@@ -78,12 +78,12 @@ class GainNormalizer:
             samples = (windows * gains.astype(np.float32)[:, np.newaxis]).reshape(-1)
         return self._detector.probabilities(samples)
 
-    def _follow(self, peaks: Sequence[float], ahead: Iterable[float]) -> tuple[list[float], list[float]]:
-        """The peak so far, and the lowest of the last seconds, at each window; `ahead`: the peak of those to come."""
+    def _follow(self, peaks: Sequence[float], ahead: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
+        """The peak so far, and the lowest of the last seconds, at each window; `ahead`: as of `_peaks_ahead`."""
         highs, lows = [], []
         high, low = self._peak, self._noise
         lasting, before, since = self._lasting, self._before, self._since
-        for peak, coming in zip(peaks, ahead, strict=False):
+        for peak, (coming, least) in zip(peaks, ahead, strict=False):
             high = max(peak, high * _DECAY)
             lasting = max(min(peak, *before), lasting * _DECAY)
             before = (*before[1:], peak)
@@ -96,7 +96,7 @@ class GainNormalizer:
                 low *= _GROWTH
                 if low > peak:
                     low = peak if peak > _LEAST_PEAK else min(low, _LEAST_PEAK)
-            if _ABOVE_NOISE * low < coming < _FALLEN * high:
+            if _ABOVE_NOISE * max(low, least) < coming < _FALLEN * high:
                 high, lasting = coming, min(lasting, coming)
             highs.append(high)
             lows.append(low)
@@ -111,12 +111,15 @@ def _peaks(windows: Samples) -> Samples:
     return peaks
 
 
-def _peaks_ahead(peaks: Samples, following: Samples) -> Samples:
-    """The highest of each peak and those of the `AHEAD` windows after it, (n,) -> (n,)."""
+def _peaks_ahead(peaks: Samples, following: Samples) -> list[tuple[float, float]]:
+    """The highest of each peak and those of the `AHEAD` windows after it, and the lowest of them that is no digital
+    silence, (n,) -> n pairs.
+    """
     whole = following[: len(following) // WINDOW * WINDOW].reshape(-1, WINDOW)[:AHEAD]
     known = np.concatenate([peaks, _peaks(whole), np.zeros(AHEAD - len(whole), np.float32)])
-    highest: Samples = np.lib.stride_tricks.sliding_window_view(known, AHEAD + 1).max(axis=1)
-    return highest
+    heard = np.where(known > 0, known, np.float32(inf))
+    highest, lowest = (np.lib.stride_tricks.sliding_window_view(values, AHEAD + 1) for values in (known, heard))
+    return list(zip(highest.max(axis=1).tolist(), lowest.min(axis=1).tolist(), strict=True))
 
 
 def level_speech(
@@ -133,12 +136,13 @@ def level_speech(
     padded = _whole_levels(samples).reshape(-1, LEVEL_HOP)
     power = np.einsum("ij,ij->i", padded, padded, dtype=np.float64) / LEVEL_HOP
     levels = 10 * np.log10(power + _NO_POWER * power.max(initial=0.0) + _TINY)
+    floor = percentile(levels, 10) if len(levels) else 0.0
     joints = {region.start - start for region in regions} & {region.end - start for region in regions}
     spans = [(region.start - start, region.end - start) for region in regions]
-    stretches = [part for span in spans for part in _stretches(levels, *span, joints)]
+    stretches = [part for span in spans for part in _stretches(levels, *span, floor, joints)]
     if not len(levels) or not stretches:
         return samples, 0.0
-    loud, floor = np.array([_loudness(levels, *stretch) for stretch in stretches]), percentile(levels, 10)
+    loud = np.array([_loudness(levels, *stretch) for stretch in stretches])
     common = np.clip(_LOUD - offset - loud.max(), 0.0, _MOST_GAIN) * _certainty(loud.max() - floor)
     extra = np.clip(loud.max() - loud - _TOLERATED, 0.0, _MOST_GAIN) * _certainty(loud - floor)
     gains = common + extra
@@ -173,13 +177,13 @@ def percentile(values: npt.NDArray[Any], percent: float) -> float:
     return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
 
 
-def _stretches(levels: _Floats, start: int, end: int, joints: Container[int]) -> list[tuple[int, int]]:
+def _stretches(levels: _Floats, start: int, end: int, floor: float, joints: Container[int]) -> list[tuple[int, int]]:
     """A span of samples in parts of at most `_STRETCH` seconds without a change of level, equal between two changes.
 
-    A knock is no change. `joints`: where speech goes on in another span.
+    A knock is no change, nor is a pause, at the level of the `floor`. `joints`: where speech goes on in another span.
     """
     first, count = start // LEVEL_HOP, end // LEVEL_HOP - start // LEVEL_HOP
-    changes = [0, *_changes(levels[first : first + count]), count]
+    changes = [0, *_changes(levels[first : first + count], floor + _CONTRAST[1]), count]
     rises = {at for at in changes[1:-1] if levels[first + at] > levels[first + at - 1]}
     opens = rises | ({0} if start not in joints else set())
     closes = {*changes[1:-1]} - rises | ({count} if end not in joints else set())
@@ -194,19 +198,20 @@ def _stretches(levels: _Floats, start: int, end: int, joints: Container[int]) ->
     return parts
 
 
-def _changes(levels: _Floats) -> list[int]:
-    """Where the level rises or falls, as positions of (n,) levels."""
+def _changes(levels: _Floats, least: float) -> list[int]:
+    """Where the level rises or falls between two that are above the least, as positions of (n,) levels."""
     if len(levels) < 2 * _AROUND:
         return []
     loud = np.partition(np.lib.stride_tricks.sliding_window_view(levels, _AROUND), _AROUND - 6, axis=1)[:, _AROUND - 6]
     steps = loud[_AROUND:] - loud[:-_AROUND]
+    steps[np.minimum(loud[_AROUND:], loud[:-_AROUND]) < least] = 0.0
     best = int(np.argmax(np.abs(steps)))
     if abs(steps[best]) < _CHANGE:
         return []
     louder = best + np.flatnonzero(levels[best : best + 2 * _AROUND] > (loud[best] + loud[best + _AROUND]) / 2)
     at = int(louder[0]) if steps[best] > 0 else int(louder[-1]) + 1
     at = min(max(at, 1), len(levels) - 1)
-    return [*_changes(levels[:at]), at, *(at + later for later in _changes(levels[at:]))]
+    return [*_changes(levels[:at], least), at, *(at + later for later in _changes(levels[at:], least))]
 
 
 def _loudness(levels: _Floats, low: int, high: int) -> float:

@@ -35,7 +35,7 @@ _CHUNK = re.compile(rb"\d\d(?:dc|db|wb|pc|tx)|ix\d\d|idx1|JUNK|LIST|RIFF")
 
 
 @dataclass(frozen=True, slots=True)
-class _Stream:
+class _AviStream:
     """A stream as its header has it."""
 
     number: int
@@ -127,15 +127,15 @@ def ends_inside(read: Read, size: int) -> bool:
     return False
 
 
-def _streams(read: Read) -> list[_Stream]:
+def _streams(read: Read) -> list[_AviStream]:
     """The streams, in the order of their numbers."""
     head = read(_HEAD, 0)
-    found: list[_Stream] = []
+    found: list[_AviStream] = []
     at = head.find(b"strh")
     while at >= 0:
         scale, rate, start, count = (int.from_bytes(head[at + place : at + place + 4], "little") for place in _FIELDS)
         is_sound = head[at + 8 : at + 12] == b"auds"
-        found.append(_Stream(len(found), is_sound, scale / max(1, rate), start, count))
+        found.append(_AviStream(len(found), is_sound, scale / max(1, rate), start, count))
         at = head.find(b"strh", at + 4)
     return found
 
