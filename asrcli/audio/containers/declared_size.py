@@ -5,7 +5,7 @@ it. The header has the size of the sound: the missing part of it is the missing 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from asrcli.audio.containers.sized_sound import LONGEST_64, MAX_CHUNKS, DeclaredSize, SizeField, size_known
@@ -102,21 +102,43 @@ def _w64(read: Read) -> DeclaredSize | None:
     return None
 
 
-def _aiff(read: Read) -> DeclaredSize | None:
-    frames: tuple[SizeField, ...] = ()
-    frame = 1
+@dataclass(frozen=True, slots=True)
+class _AiffSound:
+    """What the COMM and SSND chunks of an AIFF file hold."""
+
+    #: position of the count of frames, 0 without a COMM chunk; frames; bytes and frames of a block of the coding
+    counted_at: int
+    frames: int
+    block: int
+    times: int
+    #: body and size of the chunk with the samples, which follow two numbers that align them
+    body: int
+    size: int
+
+
+def _aiff_sound(read: Read) -> _AiffSound | None:
+    counted_at, frames, block, times = 0, 0, 1, 1
     for name, body, size in _chunks(read, 12, "big"):
         if name == b"COMM":
-            channels, bits = int.from_bytes(read(2, body), "big"), int.from_bytes(read(2, body + 6), "big")
+            channels, frames, bits = (int.from_bytes(read(n, body + at), "big") for n, at in ((2, 0), (4, 2), (2, 6)))
             coding = read(4, body + 18) if size >= 22 else b"NONE"
             unit, times = _AIFF_CODINGS.get(coding, (bits + 7 >> 3, 1))
-            frames = (SizeField(body + 2, 4, "big", 0, max(1, channels * unit), times),)
-            frame = max(1, channels * unit) if times == 1 else 1
-        if name == b"SSND":  # the sound follows two numbers that align it
-            fields = [SizeField(4, 4, "big", -8), SizeField(body - 4, 4, "big", -body)]
-            fields += [replace(field, shift=-body - 8) for field in frames]
-            return DeclaredSize(body + 8, size - 8 if size > 8 and size_known(size) else 0, "big", tuple(fields), frame)
+            counted_at, block = body + 2, max(1, channels * unit)
+        if name == b"SSND":
+            return _AiffSound(counted_at, frames, block, times, body, size)
     return None
+
+
+def _aiff(read: Read) -> DeclaredSize | None:
+    sound = _aiff_sound(read)
+    if sound is None:
+        return None
+    start, known = sound.body + 8, sound.size > 8 and size_known(sound.size)
+    fields = [SizeField(4, 4, "big", -8), SizeField(sound.body - 4, 4, "big", -sound.body)]
+    if sound.counted_at:
+        fields.append(SizeField(sound.counted_at, 4, "big", -start, sound.block, sound.times))
+    frame = sound.block if sound.times == 1 else 1
+    return DeclaredSize(start, sound.size - 8 if known else 0, "big", tuple(fields), frame)
 
 
 def _au(read: Read) -> DeclaredSize | None:
@@ -154,14 +176,11 @@ def _right_au_offset(read: Read, file_size: int) -> tuple[int, bytes] | None:
 
 def _right_aiff_offset(read: Read) -> tuple[int, bytes] | None:
     """Where the chunk holds as many samples as are counted, nothing can come before them."""
-    counted = 0
-    for name, body, size in _chunks(read, 12, "big"):
-        if name == b"COMM":
-            channels, frames, bits = (int.from_bytes(read(n, body + at), "big") for n, at in ((2, 0), (4, 2), (2, 6)))
-            counted = channels * frames * (bits + 7 >> 3)
-        if name == b"SSND":
-            return (body, bytes(4)) if any(read(4, body)) and counted == size - 8 > 0 else None
-    return None
+    sound = _aiff_sound(read)
+    if sound is None or not any(read(4, sound.body)):
+        return None
+    full = sound.frames * sound.block == (sound.size - 8) * sound.times > 0
+    return (sound.body, bytes(4)) if full else None
 
 
 def _ircam(read: Read) -> DeclaredSize | None:
