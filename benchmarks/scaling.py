@@ -2,10 +2,11 @@
 
     python -m benchmarks scaling [--rounds 5] [--seconds 300]
 
-All in one process that has loaded everything before, on the beginning of the 10-minute file:
+All in processes that have loaded everything before, on the beginning of the 10-minute file:
 
     bare N      chunks cut beforehand, decoded from memory by N threads on one recogniser, longest first and in the
-                largest batches that it takes: the limit. The engine is the program's own for the embedded model.
+                largest batches that it takes: the limit. The engine is the program's own for the embedded model, in
+                an engine process as the program starts it: the allocator and the garbage collection are set alike.
     asrcli N    the pipeline with N jobs, from the file to the transcript
     2-s files   3,000 files of 2 s (the first `--files` of them) through the batch, against their chunks decoded bare
 """
@@ -21,13 +22,17 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+
 from asrcli.audio.types import SAMPLE_RATE, Samples, Source
 from asrcli.backends.moonshine.recognizer import load
-from asrcli.backends.types import DecodeJob, Recognizer
+from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.types import DecodeJob, ModelSpec, Recognizer
 from asrcli.cli.commands.transcribe import WAITING
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
+from asrcli.storage.allocator import return_audio_blocks
 from asrcli.vad import Segmenter
 from benchmarks.chunks import cut
 from benchmarks.corpora import FOLDER, make, speech_files
@@ -36,12 +41,39 @@ from benchmarks.measure import cpu_of, median
 from benchmarks.measure import load as machine_load
 
 
-def bare(engine: Recognizer, chunks: list[Samples], threads: int) -> None:
+class BareEngine:
+    """A service whose jobs are many chunks, one after the other; they ask for (lengths of the chunks, threads)."""
+
+    batch_size = 1
+
+    def __init__(self, engine: Recognizer, threads: int) -> None:
+        self._engine = engine
+        #: kept, as `cpu_of` counts only threads that are alive
+        self._pools = {count: ThreadPoolExecutor(count) for count in range(1, threads + 1)}
+
+    def run(self, jobs: Sequence[DecodeJob]) -> list[int]:
+        """Decode the chunks of each job as fast as the engine goes; how many there were."""
+        return [self._decode(job.samples, *job.request) for job in jobs]
+
+    def _decode(self, samples: Samples, lengths: Sequence[int], threads: int) -> int:
+        ends = np.cumsum(lengths)
+        chunks = [samples[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        jobs = [DecodeJob(chunk, RecognitionOptions()) for chunk in chunks]
+        size = min(self._engine.batch_size, -(-len(jobs) // threads))
+        batches = [jobs[at : at + size] for at in range(0, len(jobs), size)]
+        list(self._pools[threads].map(self._engine.run, batches))
+        return len(chunks)
+
+
+def load_bare(spec: ModelSpec, threads: int) -> BareEngine:
+    """The service, see `EngineClient.load`."""
+    return BareEngine(load(spec, threads), threads)
+
+
+def bare(engine: EngineClient, chunks: list[Samples], threads: int) -> None:
     """Decode chunks, longest first, as fast as the engine goes."""
-    jobs = [DecodeJob(chunk, RecognitionOptions()) for chunk in sorted(chunks, key=len, reverse=True)]
-    size = min(engine.batch_size, -(-len(jobs) // threads))
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(engine.run, [jobs[at : at + size] for at in range(0, len(jobs), size)]))
+    chunks = sorted(chunks, key=len, reverse=True)
+    engine.submit("bare", np.concatenate(chunks), ([len(chunk) for chunk in chunks], threads)).result()
 
 
 def batch(runtime: Runtime, files: list[Path]) -> None:
@@ -93,8 +125,9 @@ def main() -> None:
     samples = read(path)[: round(arguments.seconds * SAMPLE_RATE)]
     small = speech_files(make("two_seconds", arguments.folder))[: arguments.files]
     spec = Registry(Path(tempfile.gettempdir()) / "asrcli-benchmarks").resolve("moonshine-tiny-en")
-    engine = load(spec, 2)
-    with Runtime(spec, jobs=1) as one, Runtime(spec, jobs=2) as two:
+    return_audio_blocks()  # as the program does in the process that reads
+    with EngineClient(2) as engine, Runtime(spec, jobs=1) as one, Runtime(spec, jobs=2) as two:
+        engine.load("bare", "benchmarks.scaling:load_bare", spec).result()
         window = two.recognizer.window
         chunks = cut(samples, window)
         pieces = [piece for file in small for piece in cut(read(file), window)]
@@ -106,7 +139,7 @@ def main() -> None:
             "2-s files, bare": lambda: bare(engine, pieces, 2),
             "2-s files, asrcli": lambda: batch(two, small),
         }
-        engines = [each.loaded.engine.process_id for each in (one, two)]
+        engines = [engine.process_id, *(each.loaded.engine.process_id for each in (one, two))]
         spent: dict[str, list[Spent]] = {name: [] for name in work}
         one.transcribe(source, TranscribeOptions(audio=AudioOptions(end=20)))
         two.transcribe(source, TranscribeOptions(audio=AudioOptions(end=20)))
@@ -116,9 +149,7 @@ def main() -> None:
             for name, each in work.items():
                 spent[name].append(timed(each, engines))
             vad.append(vad_cost(samples, window))
-            started = time.process_time()
-            bare(engine, chunks, 1)
-            decoding.append(time.process_time() - started)
+            decoding.append(timed(lambda: bare(engine, chunks, 1), engines).cpu)
     for name, seconds in spent.items():
         wall, cpu = (median([getattr(each, what) for each in seconds]) for what in ("wall", "cpu"))
         print(f"{name:18} {wall:7.2f} s, CPU {cpu:7.2f} s")
