@@ -6,7 +6,9 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from asrcli.audio.containers import avi, flac
 from asrcli.audio.types import Source
@@ -54,6 +56,18 @@ def test_a_part_of_a_flac_without_ffmpeg(whole: Path, encode: Callable[..., Path
     decoded = Decoded(Source("a", path=path), AudioOptions())
     assert decoded.heard() == pytest.approx([0.5, 1.75], abs=0.12)
     assert [warning.partition(":")[0] for warning in decoded.warnings] == ["header"]
+
+
+@pytest.mark.parametrize("samples", [100, 4096 * 3, 4096 * 5 + 1, 16000 * 2 + 300])
+def test_digital_silence_at_the_end_is_no_part(samples: int, tmp_path: Path) -> None:
+    """A frame of silence has fewer bytes than a frame header may have."""
+    for spoken in (0, 4096 * 4, 7000):
+        sound = np.zeros(spoken + samples, np.float32)
+        sound[:spoken] = np.random.default_rng(1).uniform(-0.5, 0.5, spoken)
+        soundfile.write(tmp_path / "a.flac", sound, 16000)
+        for decoded in both_ways(tmp_path / "a.flac"):
+            assert decoded.seconds == pytest.approx(len(sound) / 16000)
+            assert decoded.warnings == []
 
 
 def test_a_download_that_was_cut_is_no_part(whole: Path) -> None:

@@ -45,14 +45,14 @@ def copied_part(read: Read, size: int) -> FlacPart | None:
     if head[:8] not in STARTS or not rate or not total:
         return None
     block, position = int.from_bytes(head[8:10], "big"), _first_frame(read)
-    first = _span(read(_HEADER, position), block)
+    first = _span(_header(read(_HEADER, position), 0), block)
     longest = min(int.from_bytes(head[15:18], "big") or _LONGEST_FRAME, _LONGEST_FRAME)
     tail = read(longest, max(0, size - longest))
     for at, (_, end) in _last_frames(tail, block) if first else ():
         if first is None or (first[0] == 0 and end == total):  # the whole of it, as in nearly all files
             return None
         if first[0] < end <= total and _crc16(tail[at:]) == 0:
-            alone = _is_one_file(read, position, _form(read(_HEADER, position)), end - first[0])
+            alone = _is_one_file(read, position, _form(_header(read(_HEADER, position), 0)), end - first[0])
             return FlacPart(first[0], end, total, rate) if alone else None
     return None
 
@@ -61,7 +61,7 @@ def _last_frames(tail: bytes, block: int) -> Iterator[tuple[int, tuple[int, int]
     """(position, span) of what looks like the last frame; bytes of a frame may look so as well."""
     at, found = tail.rfind(b"\xff"), 0
     while at >= 0 and found < _STARTS_TRIED:
-        if (span := _span(tail[at : at + _HEADER], block)) is not None:
+        if (span := _span(_header(tail, at), block)) is not None:
             found += 1
             yield at, span
         at = tail.rfind(b"\xff", 0, at)
@@ -82,8 +82,15 @@ def counts_all(read: Read, size: int) -> bool:
     if not 0 < last <= total or len(tail) - end > longest:
         return False
     first = _first_frame(read)
-    form = _form(read(_HEADER, first))
-    return form == _form(tail[end : end + _HEADER]) and _is_one_file(read, first, form, last)
+    form = _form(_header(read(_HEADER, first), 0))
+    return form == _form(_header(tail, end)) and _is_one_file(read, first, form, last)
+
+
+def _header(data: bytes, at: int) -> bytes:
+    """What may be the header of a frame. The last frame of a file has fewer bytes than a header may have if it is
+    digital silence.
+    """
+    return data[at : at + _HEADER].ljust(_HEADER, b"\0")
 
 
 def _first_frame(read: Read) -> int:
@@ -99,7 +106,7 @@ def _first_frame(read: Read) -> int:
 
 def _form(header: bytes) -> tuple[int, ...]:
     """What is alike in the headers of all frames of a file: the strategy of blocks, the sample rate and size."""
-    return () if len(header) < _HEADER else (header[1], header[2] & 15, header[3] & 15)
+    return header[1], header[2] & 15, header[3] & 15
 
 
 def _is_one_file(read: Read, position: int, form: tuple[int, ...], total: int) -> bool:
@@ -107,7 +114,7 @@ def _is_one_file(read: Read, position: int, form: tuple[int, ...], total: int) -
     samples = 0
     while samples <= total and (window := read(_WINDOW + _HEADER, position)):
         for at in _positions(window, bytes((0xFF, form[0]))):
-            header = window[at : at + _HEADER]
+            header = _header(window, at)
             if at < _WINDOW and _form(header) == form:  # else in the next window, or no frame
                 samples += (_frame(header) or (0, 0))[1]
         if any(window[at : at + 8] in STARTS for at in _positions(window, b"fL")):
@@ -138,7 +145,7 @@ def _span(header: bytes, block: int) -> tuple[int, int] | None:
 
 def _frame(header: bytes) -> tuple[int, int] | None:
     """(number, samples) of a frame; None where this is no frame header (section 9.1)."""
-    if len(header) < _HEADER or header[1] & 0xFE != 0xF8 or header[3] & 1:
+    if header[1] & 0xFE != 0xF8 or header[3] & 1:
         return None
     code, rate = header[2] >> 4, header[2] & 15
     number, at = _coded_number(header)
