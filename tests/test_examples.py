@@ -36,10 +36,12 @@ def test_the_words_are_those_that_were_spoken(transcripts: dict[str, dict[str, A
 
 
 def test_every_container_has_the_same_times(transcripts: dict[str, dict[str, Any]]) -> None:
-    starts = {container: [one["start"] for one in found["segments"]] for container, found in transcripts.items()}
-    assert len(starts) == 3
-    for times in starts.values():
-        assert times == pytest.approx(starts[".wav"], abs=0.1)
+    words = [word["start"] for segment in transcripts[".wav"]["segments"] for word in segment["words"]]
+    assert len(transcripts) == 3
+    for found in transcripts.values():
+        assert len(found["segments"]) >= 8
+        for segment in found["segments"]:  # a sentence may end elsewhere: sound that was compressed has other words
+            assert np.abs(np.array(words) - segment["start"]).min() < 0.1, segment
 
 
 def test_segments_start_and_end_where_sound_does(transcripts: dict[str, dict[str, Any]]) -> None:

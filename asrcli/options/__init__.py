@@ -83,7 +83,7 @@ class VadOptions:
     min_speech: float = _vad(0.25, "Minimum length of speech, in seconds.", metavar="S", low=0, high=60)
     min_silence: float = _vad(0.3, "Minimum pause that splits speech, in seconds.", metavar="S", low=0, high=60)
     pad_before: float = _vad(0.2, "Seconds kept before speech.", metavar="S", low=0, high=60)
-    pad_after: float = _vad(0.2, "Seconds kept after speech.", metavar="S", low=0, high=60)
+    pad_after: float = _vad(0.4, "Seconds kept after speech.", metavar="S", low=0, high=60)
     level: bool = _vad(True, "Amplify quiet speech before it is recognised.")
     max_chunk: float | None = _vad(
         None, "Maximum length of a chunk, in seconds; by default the model's window.", metavar="S", low=1, high=3600
