@@ -29,6 +29,7 @@ from asrcli.backends.moonshine.recognizer import load
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import DecodeJob, ModelSpec, Recognizer
 from asrcli.cli.commands.transcribe import WAITING
+from asrcli.models import builtin
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
@@ -118,13 +119,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--files", type=int, default=300)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the corpora")
+    parser.add_argument("--model", default=builtin.default(), choices=builtin.RECOGNIZERS, help="an embedded one")
     arguments = parser.parse_args()
     path = make("ten_minutes", arguments.folder)
     source = Source(path.name, path)
     options = TranscribeOptions(audio=AudioOptions(end=arguments.seconds))
     samples = read(path)[: round(arguments.seconds * SAMPLE_RATE)]
     small = speech_files(make("two_seconds", arguments.folder))[: arguments.files]
-    spec = Registry(Path(tempfile.gettempdir()) / "asrcli-benchmarks").resolve("moonshine-tiny-en")
+    spec = Registry(Path(tempfile.gettempdir()) / "asrcli-benchmarks").resolve(arguments.model)
     return_audio_blocks()  # as the program does in the process that reads
     with EngineClient(2) as engine, Runtime(spec, jobs=1) as one, Runtime(spec, jobs=2) as two:
         engine.load("bare", "benchmarks.scaling:load_bare", spec).result()
