@@ -4,6 +4,8 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 const ASRCLI = process.env.ASRCLI ?? "asrcli";
+/** On every platform; the default is another one where that is installed. */
+const MODEL = "moonshine-tiny-en";
 
 /** What a suite must end: as a test's context, but last in, first out. */
 export class Chores {
@@ -20,7 +22,7 @@ export class Chores {
 
 /** `asrcli serve` on a free port; its URL. */
 export async function serve(context, ...options) {
-  const server = spawn(ASRCLI, ["serve", "--port", "0", "--funasr-port", "0", "--log-json", ...options], {
+  const server = spawn(ASRCLI, ["serve", "--port", "0", "--funasr-port", "0", "--log-json", "--model", MODEL, ...options], {
     stdio: ["ignore", "inherit", "pipe"],
   });
   context.after(async () => {

@@ -248,8 +248,9 @@ def test_jobs_go_on_when_running_jobs_are_deleted(serving: Callable[..., Any], c
             assert codes.count(204) >= 3
         assert wait_for_end(client, submit(client, cities).json()["id"])["state"] == "done"
         assert client.get("/health").json() == {"status": "ok"}
-        runner = server.app.state.jobs
-        assert [path for path in runner.store.recordings.iterdir() if path.name.startswith("job_")] == []
+        recordings = server.app.state.jobs.store.recordings
+        # The recording of a job is deleted after the job has its state.
+        wait_for(lambda: not [path for path in recordings.iterdir() if path.name.startswith("job_")])
 
 
 def test_jobs_go_on_after_a_full_disk(serving: Callable[..., Any], cities: Path) -> None:

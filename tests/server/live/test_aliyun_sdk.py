@@ -20,6 +20,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its dependencies, at import
     nls = pytest.importorskip("nls", reason="needs alibabacloud-nls-python-sdk")
 
+#: The SDK leaves its sockets open, and the interpreter reports them whenever it deletes them.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning",
+    "ignore:unclosed <socket:ResourceWarning",
+)
+
 
 class Heard:
     """What the SDK calls back with."""
