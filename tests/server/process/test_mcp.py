@@ -16,6 +16,7 @@ from mcp import StdioServerParameters
 from mcp.client.client import Client
 
 from asrcli.errors import UsageError
+from asrcli.models import builtin
 from asrcli.server.protocols.mcp import AllowedFolders
 
 Story = Callable[[Client], Awaitable[Any]]
@@ -84,7 +85,7 @@ def test_tools_give_transcripts_and_models(folder: Path, tmp_path: Path) -> None
     tools, models, plain, srt, found, progress, short = talk(folder, story, tmp_path)
     assert set(tools) == {"transcribe", "models"}
     assert set(tools["transcribe"].input_schema["properties"]) == {"path", "format", "model", "language", "diarize"}
-    assert models.structured_content["result"][0]["name"] == "moonshine-tiny-en"
+    assert models.structured_content["result"][0]["name"] == builtin.default()
     assert "best of times" in texts(plain)[0].lower()
     assert texts(srt)[0].startswith("1\n00:00:0")
     assert json.loads(texts(found)[0])["duration"] == pytest.approx(44, abs=1)

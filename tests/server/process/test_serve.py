@@ -27,6 +27,7 @@ from websockets import Origin, Subprotocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from asrcli.models import builtin
 from asrcli.server.run import listen
 from tests.ports import free_port
 
@@ -283,7 +284,7 @@ def test_the_log_is_one_event_a_line_without_texts_or_keys(home: dict[str, Any],
     good, bad, _ = (event for event in server.events if event["event"] == "request")
     assert good["request_id"] == answer.headers["x-request-id"]
     assert (good["method"], good["route"], good["status"]) == ("POST", "/v1/audio/transcriptions", 200)
-    assert (good["client"], good["model"], good["audio_seconds"]) == ("127.0.0.1", "moonshine-tiny-en", 8.0)
+    assert (good["client"], good["model"], good["audio_seconds"]) == ("127.0.0.1", builtin.default(), 8.0)
     assert good["bytes"] == len(answer.content)
     assert 0 <= good["queue_seconds"] <= good["seconds"]
     assert bad["status"] == 400
