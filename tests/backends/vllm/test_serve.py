@@ -95,10 +95,17 @@ def test_text_and_language_of_vllm_serve(transcribe: Callable[..., subprocess.Co
     assert german["language"] == "de"
 
 
-@pytest.mark.parametrize("options", [(), ("-m", "large")])
-def test_its_models_are_named_where_another_is_asked_for(
-    transcribe: Callable[..., subprocess.CompletedProcess[str]], options: tuple[str, ...]
+def test_its_only_model_is_used_where_none_is_named(
+    transcribe: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    done = transcribe(*options)
+    found = _read(transcribe())
+    assert found["text"] == _read(transcribe("-m", "tiny"))["text"]
+    assert any("tiny" in warning for warning in found["warnings"])
+
+
+def test_its_models_are_named_where_another_is_asked_for(
+    transcribe: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = transcribe("-m", "large")
     assert done.returncode == ExitCode.MODEL
     assert "The server has: tiny (choose with --model)" in done.stderr
