@@ -121,10 +121,10 @@ def test_ctrl_c_drops_what_is_in_flight_and_leaves_no_trace_of_it(
 
 @pytest.mark.slow
 def test_files_of_a_small_batch_are_finished_one_after_the_other(wheel_audio: Path, tmp_path: Path) -> None:
-    """When the first file of a batch is written, the others are not done as well; the real engine."""
+    """When the first file of a batch is written, half of the others at most is done; the real engine."""
     for number in range(4):
         shutil.copy(wheel_audio / "two_cities.wav", tmp_path / f"{number}.wav")
-    command = [sys.executable, "-m", "asrcli", "transcribe", str(tmp_path), "--jobs", "2", "--max-chunk", "5"]
+    command = [sys.executable, "-m", "asrcli", "transcribe", str(tmp_path), "--fast", "--jobs", "2", "--max-chunk", "5"]
     progress, length = {}, 0.0
     with subprocess.Popen([*command, "--log-json"], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -139,4 +139,4 @@ def test_files_of_a_small_batch_are_finished_one_after_the_other(wheel_audio: Pa
         process.kill()
     assert list(tmp_path.glob("*.txt")), "the result is written before it is reported"
     # A batch of chunks is filled from files that are read by then, on a busy machine also from the last one.
-    assert sum(progress.values()) <= 0.8 * 3 * length
+    assert sum(progress.values()) <= 3 * length / 2
