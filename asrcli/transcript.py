@@ -21,11 +21,26 @@ EVENTS = (
     "speech", "bgm", "applause", "laughter", "cry", "sneeze", "breath", "cough", "sing", "speech_noise", "gbg",
 )  # fmt: skip
 
-#: Codes of warnings. A warning's message begins with its code and a colon; a message without one has the code "other".
-WARNING_CODES = (
-    "gap", "truncated", "damaged", "timestamps", "tracks", "clipped", "scaled", "channels", "speakers", "no-speech",
-    "loop", "low-confidence", "punctuation", "other",
-)  # fmt: skip
+#: Codes of warnings, and what each reports. A warning's message begins with its code and a colon; a message without one
+#: has the code "other".
+WARNINGS = {
+    "gap": "speech that could not be recognised; its times are in `gaps`",
+    "truncated": 'the end of the recording is missing, or probably missing ("perhaps truncated")',
+    "damaged": "parts of the recording cannot be decoded",
+    "header": "sizes or positions in the header were wrong, and what the file has was read",
+    "timestamps": "times of the file or of words that are missing, contradict each other, or were estimated",
+    "tracks": "audio tracks that were not read",
+    "clipped": "many samples are at full scale",
+    "scaled": "float samples beyond full scale, which were scaled down",
+    "channels": "a channel is inverted; only one of them was read there",
+    "speakers": "speakers that could not be determined",
+    "no-speech": "no speech was found",
+    "loop": "repeated text that was removed",
+    "low-confidence": "words of which the model is not sure",
+    "punctuation": "punctuation that could not be added",
+    "other": "everything else",
+}
+WARNING_CODES = tuple(WARNINGS)
 NO_SPEECH = "no speech"
 _CODED = re.compile(rf"(?:perhaps )?({'|'.join(WARNING_CODES)}):")
 

@@ -13,6 +13,7 @@ from asrcli.cli.framework.command_tree import program
 from asrcli.cli.request.whisper_flags import FLAGS
 from asrcli.formats import FORMATS
 from asrcli.server import bounds
+from asrcli.transcript import WARNINGS
 from tools.completion_scripts import SCRIPTS
 from tools.man_pages import pages
 from tools.option_page import option_page
@@ -27,6 +28,24 @@ Lines end with LF (`--newline`; csv always CRLF, RFC 4180). Times are rounded, n
 valid empty file. csv never alters text: a spreadsheet takes a text that begins with `=` for a formula unless it imports
 the column as text. [Subtitles](subtitles.md) describes how cues are divided.
 
+"""
+_WARNINGS_INTRODUCTION = """
+## Warnings
+
+A warning's message begins with its code and a colon. JSON has the codes in `warning_codes`, and `--fail-on CODES` makes
+them failures.
+
+| code | meaning |
+|---|---|
+"""
+_LIMITS = """
+### What no header shows
+
+Some recordings have no length in their header: they were written to a pipe or a socket, or the header was never
+completed. Where such a file ends between two samples or frames, nothing shows whether more was recorded, and there is
+no warning. This holds for raw samples and IRCAM; for AU, AIFF, CAF, Wave64, WAV and SoX with a length of 0 or a
+placeholder; and for MP3 without a Xing tag, ADTS, MP2, AC-3, DTS, AMR and GSM. An end within a sample or a frame is
+reported (`truncated`). Where that matters, compare the sizes or checksums of copies.
 """
 _WHISPER_INTRODUCTION = """\
 # Scripts written for `whisper`
@@ -71,14 +90,15 @@ def serving_page() -> str:
 
 
 def formats_page() -> str:
-    """docs/formats.md: a table of the registry of formats."""
+    """docs/formats.md: tables of the registry of formats and of the codes of warnings."""
     head = "| `--format` | contents | speakers | times | HTTP media type |\n|---|---|---|---|---|\n"
     rows = (
         f"| `{form.name}`{f' (.{form.extension})' if form.extension != form.name else ''} | {form.about} "
         f"| {form.speakers} | {form.times} | {form.media_type} |\n"
         for form in FORMATS.values()
     )
-    return _FORMATS_INTRODUCTION + head + "".join(rows)
+    codes = (f"| `{code}` | {meaning} |\n" for code, meaning in WARNINGS.items())
+    return _FORMATS_INTRODUCTION + head + "".join(rows) + _WARNINGS_INTRODUCTION + "".join(codes) + _LIMITS
 
 
 def whisper_page() -> str:

@@ -18,6 +18,7 @@ from asrcli.audio.channels import channels_of
 from asrcli.audio.containers.header_scan import HeaderScan, scan_headers, size_declared_in
 from asrcli.audio.containers.joining.files import JoinedStream
 from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at_end, wav_header
+from asrcli.audio.containers.wavpack import first_sample
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
 from asrcli.audio.files import check_content, open_file, reader_of, with_raw_form
@@ -106,6 +107,7 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     watch = FileSnapshot(path, status)
     read = reader_of(descriptor, head)
     seen = HeaderScan() if options.raw else scan_headers(read, status.st_size, thorough=True)
+    first_samples = {start: first_sample(read, start) for start in {0, *(start for start, _ in seen.parts)}}
     if seen.divided and plain_wav(head, options):
         file = os.fdopen(descriptor, "rb")
         stream = _open_stream(file, options, live=False, untrusted=untrusted)
@@ -139,10 +141,16 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
             counted=lambda: seen.counted,
             uncounted=lambda: seen.uncounted,
             lead=seen.lead,
+            first_sample=first_samples[0],
         )
 
     def part(start: int, end: int) -> Reader:
-        return FfmpegReader(file_url(path, start, end), options)
+        return FfmpegReader(
+            file_url(path, start, end),
+            options,
+            uncounted=lambda: seen.counts_parts and not start,
+            first_sample=first_samples[start],
+        )
 
     try:
         reader = _in_process(descriptor, head, options, seen, untrusted=untrusted)

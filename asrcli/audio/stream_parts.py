@@ -18,6 +18,7 @@ from asrcli.audio.containers.packets import FrameChain
 from asrcli.audio.containers.sized_sound import DeclaredSize
 from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header
 from asrcli.audio.containers.wav_stream import WavSound
+from asrcli.audio.containers.wavpack import first_sample
 from asrcli.audio.ffmpeg.reader import FfmpegReader
 from asrcli.audio.pcm_reader import PcmReader
 from asrcli.audio.readers import Reader
@@ -101,6 +102,7 @@ class StreamParts:
             at_end=at_end,
             live=self._live,
             counted=lambda: counted_seconds(pump.reread),
+            first_sample=first_sample(pump.reread),
             uncounted=lambda: has_placeholders(pump.reread) or is_copied_part(pump.reread, pump.count),
         )
         return self._reader

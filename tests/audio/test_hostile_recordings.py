@@ -21,12 +21,12 @@ QUICK, ALL = 24, 240
 #: seconds: delays of the encoders, and frames that are filled up, of two recordings
 CLOSE = 0.3
 #: codes of warnings that something is missing or elsewhere
-CODES = {"truncated", "damaged", "timestamps", "tracks", "gap"}
+CODES = {"truncated", "damaged", "timestamps", "tracks", "gap", "header"}
 SAMPLE = cases()[:ALL]
 
 
 def reports(warning: str) -> bool:
-    return warning_code(warning) in CODES or warning.startswith("header: ")
+    return warning_code(warning) in CODES
 
 
 def right(decoded: Decoded, case: HostileCase) -> bool:

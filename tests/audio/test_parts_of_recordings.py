@@ -50,6 +50,28 @@ def test_a_part_of_a_flac_that_was_copied(
         assert all(found.startswith(warning) for found in decoded.warnings)
 
 
+@pytest.mark.parametrize("channels", [1, 6])
+@pytest.mark.parametrize(
+    ("span", "start", "end"), [(("-ss", 1.5), 1.5, LENGTH), (("-t", 2.5), 0.0, 2.5), (("-ss", 1.5, "-t", 1), 1.5, 2.5)]
+)
+def test_a_part_of_a_wavpack_that_was_copied(
+    span: tuple[object, ...], start: float, end: float, channels: int, encode: Callable[..., Path], wav: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Its blocks keep their numbers: the sound came after a silence of that length."""
+    everywhere = "|".join(f"c{number}=c0" for number in range(channels))
+    layout = "mono" if channels == 1 else "5.1"
+    whole = encode(tmp_path / "whole.wv", "-i", wav, "-af", f"pan={layout}|{everywhere}")
+    path = encode(tmp_path / "part.wv", *span, "-i", whole, "-c", "copy")
+    twice = tmp_path / "twice.wv"
+    twice.write_bytes(path.read_bytes() * 2)
+    expected = [time - start for time in TIMES if start < time < end]
+    for one, both in zip(both_ways(path), both_ways(twice), strict=True):
+        assert one.heard() == pytest.approx(expected, abs=0.1)  # up to a block of 0.1 s earlier
+        assert both.heard() == pytest.approx([*expected, *(one.seconds + time for time in expected)], abs=0.1)
+        assert one.warnings == both.warnings == []
+
+
 @pytest.mark.usefixtures("no_ffmpeg")
 def test_a_part_of_a_flac_without_ffmpeg(whole: Path, encode: Callable[..., Path]) -> None:
     path = encode(whole.with_name("alone.flac"), "-ss", 1.5, "-i", whole, "-c", "copy")

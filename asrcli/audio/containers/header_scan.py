@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from asrcli.audio.containers import avi, declared_size, flac, mp4, mpeg, ogg, packets
+from asrcli.audio.containers import avi, declared_size, flac, mp4, mpeg, ogg, packets, wavpack
 from asrcli.audio.containers.joining.files import JoinedFiles, joined_files, unknown_bytes
 from asrcli.audio.containers.sized_sound import DeclaredSize
 from asrcli.audio.containers.sniff import is_mpeg_audio
@@ -19,8 +19,8 @@ _UNTIMED = "for which the file has no time; times may be too early by so much"
 SHORTENED = "perhaps truncated: the time of the last page is before the end of the sound, which decoders leave out"
 #: joined recordings that are decoded one by one; a file of more is decoded in one go
 _MAX_PARTS = 1000
-#: bytes behind the sound that are not worth a warning
-_SMALL = 256
+#: bytes behind the sound, and seconds of it, that are not worth a warning
+_SMALL, _LEAST_LACKING = 256, 0.25
 #: where the header of RealMedia has the number of packets and their duration
 _REAL_HEAD, _REAL_COUNTS = 52, slice(44, 52)
 
@@ -46,6 +46,8 @@ class HeaderScan:
     lacking: float = 0.0
     #: (start, end) in bytes of recordings that were joined; decoders give up where channels or rate change
     parts: tuple[tuple[int, int], ...] = ()
+    #: the length in the header of the first of them is that of all
+    counts_parts: bool = False
     #: where the sound ends in the file, where the header's size is missing or wrong
     sound_end: int | None = None
     #: further chunks of samples follow the first one
@@ -71,7 +73,12 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     joined = joined_files(read, size, _MAX_PARTS) if thorough else JoinedFiles()
     unknown = tuple(map(unknown_bytes, joined.unknown)) + (INSIDE_PACKET,) * joined.cut
     if joined.parts:
-        return HeaderScan(whole=False, parts=joined.parts, warnings=unknown)
+        counts_parts = wavpack.counts_others(read, joined.parts)
+        if counts_parts and (lacking := wavpack.lacking(read, joined.parts)) > _LEAST_LACKING:
+            unknown += (
+                f"truncated: {lacking:.1f} s that the first header counts are missing after the last recording",
+            )
+        return HeaderScan(whole=False, parts=joined.parts, counts_parts=counts_parts, warnings=unknown)
     if thorough and has_placeholders(read):
         cut = avi.ends_inside(read, size) or joined.cut
         seen = HeaderScan(uncounted=True, lead=avi.lead(read).empty, warnings=(INSIDE_PACKET,) * cut)

@@ -178,18 +178,19 @@ class FfmpegReader:
         counted: Callable[[], float | None] = lambda: None,
         uncounted: Callable[[], bool] = lambda: False,
         lead: float = 0.0,
+        first_sample: int = 0,
     ) -> None:
         """Start ffmpeg and wait for its first samples. `url` is from `file_url`, or "pipe:0" with a `feeder`; `seek`:
         seconds to skip in a container with an index; `lacking` returns at the end the part known to be missing: if any
         is, a damaged last packet is not reported again; `at_end` returns warnings about an end without a known length;
         `live`: deliver samples as they arrive; `counted` returns the seconds that the header counts;
         `uncounted` returns whether what it has is no length of this file; `lead`: seconds of silence before the sound
-        that ffmpeg does not count.
+        that ffmpeg does not count; `first_sample`: its number in the recording from which the file was copied.
         Raises FfmpegMissingError: there is no ffmpeg; InputError: nothing can be decoded.
         """
         self._options, self._feeder, self._lacking, self._live = options, feeder, lacking, live
         self._at_end, self._counted, self._uncounted = at_end, counted, uncounted
-        self._lead = round(1000 * lead)
+        self._lead, self._first_sample = round(1000 * lead), first_sample
         self.rate = SAMPLE_RATE
         self.warnings: list[str] = []
         self._pending: deque[Piece] = deque()
@@ -254,7 +255,8 @@ class FfmpegReader:
         self.channels = self._child.parser.channels or 1
         self.layout = default_layout("", self.channels) if self.channels > 2 else ""
         self._width = 4 * self.channels
-        start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET)) - self._lead
+        before = self._first_sample / max(1, self.info.sample_rate)
+        start = None if log.start is None else round(1000 * (log.start + before + TIMESTAMP_OFFSET)) - self._lead
         self._timeline = Timeline(self._width, start, timed=log.timed, counted=log.counted)
         seeked = frames and self._choice.attempt.seek
         self._position = self._timeline.origin(frames[0]) if frames else 0

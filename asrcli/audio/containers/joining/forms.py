@@ -6,6 +6,7 @@ from asrcli.audio.containers.declared_size import declared_size
 from asrcli.audio.containers.mp4 import is_fragment
 from asrcli.audio.containers.mpeg import skip_tags
 from asrcli.audio.containers.sized_sound import size_known
+from asrcli.audio.containers.wavpack import block_at
 from asrcli.audio.ffmpeg.frames import ebml_element
 
 #: gives up to `size` bytes from a position of the file: (size, position)
@@ -183,13 +184,12 @@ def tta(read: Read, position: int) -> Iterator[int]:
 
 
 def wavpack(read: Read, position: int) -> Iterator[int]:
-    inside = False
-    while len(head := read(32, position)) == 32 and head[:4] == b"wvpk":
-        first = not any(head[16:20]) and any(head[20:24])
-        if first and inside:
+    before = None
+    while block := block_at(read, position):
+        if block.starts_file(before):
             return
-        inside = inside or not first
-        position += 8 + int.from_bytes(head[4:8], "little")
+        before = block if block.samples else before
+        position += block.size
         yield position
     yield skip_tags(read, position)[0]
 
