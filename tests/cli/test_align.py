@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import srt
 
 import asrcli as package
+from asrcli.cli.commands.align import AlignArguments, _options
+from asrcli.cli.request.conflicts import settle
 from asrcli.errors import ExitCode
 from asrcli.formats import schema_text
+from asrcli.options.declarations import from_values
+from asrcli.options.values import OptionConflictError
 from tests.cli.conftest import Program
 
 
@@ -94,6 +100,49 @@ def test_what_cannot_be_aligned(
     done = asrcli("align", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "lower"),
+    [
+        ({"fast": True}, {"model": "sensevoice-small"}),
+        ({"model": "sensevoice-small"}, {"fast": True}),
+        ({"fast": True}, {"remote": "http://h/v1"}),
+        ({"remote": "http://h/v1"}, {"backend": "funasr"}),
+        ({"remote_api_key": "k"}, {"remote_api_key_file": "f"}),
+        ({"end": 3.0}, {"start": 9.0}),
+        ({"min_cue": 8.0, "max_cue": 9.0}, {}),
+    ],
+)
+@pytest.mark.parametrize("level", ["config file", "environment"])
+def test_a_flag_overrides_what_contradicts_it_on_a_lower_level(
+    flag: dict[str, Any], lower: dict[str, Any], level: str
+) -> None:
+    values = flag | lower
+    arguments = from_values(AlignArguments, {"audio": Path("a.wav"), "text": Path("b.txt")} | values, values=values)
+    settled, _ = settle(arguments, dict.fromkeys(flag, "flag") | dict.fromkeys(lower, level), _options)
+    assert (settled.audio, settled.text, dict(settled.values)) == (Path("a.wav"), Path("b.txt"), flag)
+    assert settled.fast is ("fast" in flag)
+    if lower:
+        with pytest.raises(OptionConflictError):
+            settle(arguments, dict.fromkeys(values, level), _options)
+
+
+def test_the_suffix_overrides_a_format_of_the_config_file(
+    asrcli: Program, recordings: Path, write_config: Callable[..., Path]
+) -> None:
+    (asrcli.folder / "text.txt").write_text("fa re mi")
+    write_config("align:\n  format: txt\n")
+    assert asrcli("align", "rec/one.wav", "text.txt", "-o", "out.srt").returncode == 0
+    assert "--> " in (asrcli.folder / "out.srt").read_text()
+    assert asrcli("align", "rec/one.wav", "text.txt").stdout == "fa re mi\n"
+
+
+def test_hotwords_that_the_model_does_not_support_are_refused(asrcli: Program, recordings: Path) -> None:
+    (asrcli.folder / "text.txt").write_text("fa re mi")
+    done = asrcli("align", "rec/one.wav", "text.txt", "--fast", "--hotwords", "fa")
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
+    assert "hotwords" in done.stderr
 
 
 def test_python(wheel_audio: Path) -> None:

@@ -74,16 +74,20 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     from asrcli.alignment.placing import align_lines
     from asrcli.api import check_recording
     from asrcli.cli.framework.console import check_stdout
+    from asrcli.cli.framework.settings import asked_for
+    from asrcli.cli.request.conflicts import FLAG, RANKS, settle
     from asrcli.storage.atomic import check_writable
     from asrcli.storage.places import output_place
     from asrcli.storage.text import read_text
 
     ctx.obj.console.quiet = arguments.quiet
+    levels = asked_for(ctx)
+    arguments, (options, cues) = settle(arguments, levels, _options)
     output = arguments.output
     arguments = replace(arguments, output=None if output in {None, Path("-")} else output_place(output))
     for one in (arguments.audio, arguments.text):
         check_recording(str(one))
-    form = _format(arguments)
+    form = _format(arguments, asked="format" in levels and RANKS[levels["format"]] == FLAG)
     form.check_installed()
     if arguments.output is None:
         check_stdout(form)
@@ -92,7 +96,6 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     text = read_text(arguments.text, keep_line_ends=True)
     cue_file = _CUE_FILES.get(arguments.text.suffix.lower())
     lines = [cue.text for cue in read_cues(text)] if cue_file else [line.strip() for line in text.splitlines()]
-    options = transcribe_options(arguments.values)
     recognised = _transcribe(ctx, arguments, options)
     aligned = align_lines(recognised, lines if cue_file else [line for line in lines if line], options.audio.start)
     for warning in aligned.warnings:
@@ -104,18 +107,28 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
         for segment in aligned.segments:
             if segment.text and not segment.words:
                 ctx.obj.console.warning(f"{arguments.text}: a line has no words and is left out: {segment.text}")
-        result = form.contents(replace(aligned, segments=kept), cue_options(arguments.values))
+        result = form.contents(replace(aligned, segments=kept), cues)
     _write(arguments.output, result)
     return 0
 
 
-def _format(arguments: AlignArguments) -> Format:
+def _options(arguments: AlignArguments, _ranks: Mapping[str, int]) -> tuple[TranscribeOptions, CueOptions]:
+    from asrcli.cli.request.conflicts import check_model
+    from asrcli.cli.request.transcribe_request import read_all_hotwords
+
+    check_model(arguments.values)
+    hotwords = read_all_hotwords(arguments.values.get("hotwords", ()))
+    return transcribe_options(arguments.values, hotwords), cue_options(arguments.values)
+
+
+def _format(arguments: AlignArguments, *, asked: bool) -> Format:
+    """`asked`: by a flag. What `-o` ends in overrides a format of the config file or a variable."""
     for one in (arguments.audio, arguments.text):
         if arguments.output is not None and arguments.output.exists() and arguments.output.samefile(one):
             raise UsageError(f"-o {arguments.output} is an input itself.", "Give the output another name.")
-    if arguments.format is not None:
-        return FORMATS[arguments.format]
     named = format_of(arguments.output) if arguments.output is not None else None
+    if arguments.format is not None and (asked or named is None):
+        return FORMATS[arguments.format]
     if arguments.output is not None and named is None:
         raise UsageError(f"-o {arguments.output}: the format is unknown.", "Choose it with --format.")
     return named or FORMATS[_CUE_FILES.get(arguments.text.suffix.lower(), "srt")]

@@ -96,10 +96,16 @@ def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
 
     Nothing is sent elsewhere, unless --cluster names other machines. On SIGTERM running requests are finished first.
     """
-    from asrcli.cli.framework.settings import origin_of
+    from asrcli.cli.framework.settings import asked_for, origin_of
+    from asrcli.cli.request.conflicts import check_exclusive, settle
 
     console = ctx.obj.console
     console.quiet, console.log_json = arguments.quiet, arguments.log_json
+    arguments, _ = settle(
+        arguments,
+        asked_for(ctx),
+        lambda given, _: check_exclusive(given.values, ("webhook_secret", "webhook_secret_file")),
+    )
     if arguments.check:
         return _check(_without_empty_files(from_values(ServerSettings, arguments.values)))
     _need_extra()
@@ -213,9 +219,7 @@ def _lines_of(path: Path | None, option_name: str) -> list[str]:
 
 
 def _webhook_secret(secret: str | None, path: Path | None) -> str | None:
-    """None: no webhooks; an empty secret signs nothing."""
-    if secret and path is not None:
-        raise UsageError("--webhook-secret and --webhook-secret-file exclude each other.", "Give one of them.")
+    """The secret, or that of the file; None: no webhooks; an empty one signs nothing."""
     return secret or next(iter(_lines_of(path, "--webhook-secret-file")), None)
 
 

@@ -17,6 +17,7 @@ from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.recording import Item
 from asrcli.batch.results.processing import Processing
 from asrcli.cli.request.arguments import TranscribeArguments, skip_rule
+from asrcli.cli.request.conflicts import FLAG, Ranks, check_exclusive, check_model, settle
 from asrcli.cli.request.embedded_audio import embed_audio
 from asrcli.cli.request.output_name import name_template
 from asrcli.cli.request.shard import find_shard
@@ -25,7 +26,6 @@ from asrcli.formats import FORMATS, Format, format_of
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
 from asrcli.options import CueOptions, Hotword, TranscribeOptions
-from asrcli.options.declarations import from_values
 from asrcli.options.readers import split_list
 from asrcli.options.values import OptionConflictError, cue_options, transcribe_options
 from asrcli.storage.places import output_place
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from asrcli.model_set import ModelSet
     from asrcli.runtime import Runtime
 
-#: level that an option is set on -> its rank: an option set on a lower level gives way to one on a higher level
-RANKS = {"config file": 1, "environment": 2, "flag": 3}
-_FLAG = RANKS["flag"]
 _LINE_END = re.compile("\r?\n")
 
 
@@ -143,43 +140,15 @@ def options_of(item: Item, spec: ModelSpec, options: TranscribeOptions) -> Trans
 def parse_request(
     arguments: TranscribeArguments, levels: Mapping[str, str]
 ) -> tuple[TranscribeArguments, TranscribeRequest]:
-    """Check the arguments of `asrcli transcribe` against each other. Of two that contradict each other, one that the
-    config file or a variable sets gives way to a flag; `levels` holds where each option is set (a key of `RANKS`).
-    Returns the arguments without those that gave way, and the request. Raises UsageError: options of the same level
-    contradict each other.
+    """Check the arguments of `asrcli transcribe` against each other, as `settle`: returns those that count, and the
+    request.
     """
-    ranks = {name: RANKS[levels[name]] for name in arguments.values}
-    while True:
-        try:
-            return arguments, _request(arguments, ranks)
-        except OptionConflictError as conflict:
-            ceded = _ceded(conflict, ranks)
-            if not ceded:
-                raise
-            values = {name: value for name, value in arguments.values.items() if name not in ceded}
-            arguments = from_values(type(arguments), {"inputs": arguments.inputs} | values, values=values)
-            ranks = {name: ranks[name] for name in values}
+    return settle(arguments, levels, _request)
 
 
-def _ceded(conflict: OptionConflictError, ranks: Mapping[str, int]) -> set[str]:
-    """The options that give way: those below the highest level of the conflict."""
-    own = {name: ranks[name] for name in conflict.options if name in ranks}
-    highest = max(own.values(), default=_FLAG) if len(conflict.options) > 1 else _FLAG
-    return {name for name, rank in own.items() if rank < highest}
-
-
-def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> TranscribeRequest:
-    _check_exclusive(
-        arguments,
-        ("fast", "model"),
-        ("fast", "remote"),
-        ("overwrite", "skip_existing"),
-        ("output", "output_dir"),
-        ("remote_api_key", "remote_api_key_file"),
-    )
-    if arguments.remote is not None and arguments.backend not in {"auto", "remote"}:
-        message = f"--remote is a server, but --backend {arguments.backend} runs on this machine."
-        raise OptionConflictError(message, "Leave one of them out.", ("remote", "backend"))
+def _request(arguments: TranscribeArguments, ranks: Ranks) -> TranscribeRequest:
+    check_model(arguments.values)
+    check_exclusive(arguments.values, ("overwrite", "skip_existing"), ("output", "output_dir"))
     formats = _formats(arguments, ranks)
     for form in formats:
         form.check_installed()
@@ -194,7 +163,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         include=arguments.include,
         exclude=arguments.exclude,
         formats=[form.extension for form in formats],
-        formats_asked=ranks.get("format") == _FLAG,
+        formats_asked=ranks.get("format") == FLAG,
         output=None if arguments.output is None else os.fspath(output_place(arguments.output)),
         output_dir=arguments.output_dir and output_place(arguments.output_dir),
         name=name_template(arguments, options.recognition),
@@ -220,14 +189,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
     )
 
 
-def _check_exclusive(arguments: TranscribeArguments, *pairs: tuple[str, str]) -> None:
-    for pair in pairs:
-        if all(arguments.values.get(name) for name in pair):
-            one, other = (f"--{name.replace('_', '-')}" for name in pair)
-            raise OptionConflictError(f"{one} and {other} exclude each other.", "Use one of them.", pair)
-
-
-def _formats(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> tuple[Format, ...]:
+def _formats(arguments: TranscribeArguments, ranks: Ranks) -> tuple[Format, ...]:
     """`--format`; of one output, what its name ends in, unless a flag overrides it."""
     asked = tuple(FORMATS[name] for name in split_list(arguments.format))
     named_alike = {form.extension: form.name for form in asked}
@@ -235,7 +197,7 @@ def _formats(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> tuple[
         if named_alike[form.extension] != form.name:
             message = f"The formats {form.name} and {named_alike[form.extension]} have the same file name."
             raise UsageError(message, "Write them in two runs, with different --output-dir.")
-    if arguments.output is None or ranks.get("format") == _FLAG:
+    if arguments.output is None or ranks.get("format") == FLAG:
         return asked
     named = format_of(arguments.output)
     suffix = Path(arguments.output).suffix

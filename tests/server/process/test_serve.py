@@ -393,12 +393,18 @@ def test_invalid_options_end_with_an_error(home: dict[str, Any], tmp_path: Path)
             (("--forwarded-allow-ips", "proxy"), 2, "not a network"),
             (("--root-path", "/a b"), 2, "not a path"),
             (("--webhook-secret-file", tmp_path / "none"), 2, "--webhook-secret-file"),
+            (("--webhook-secret-file", tmp_path / "none", "--webhook-secret", "a"), 2, "exclude each other"),
         ]
         for options, code, words in cases:
             with serving("--funasr-port", "0", *options, env=home) as server:
                 assert server.ended() == code, options
                 assert words in json.dumps(server.events), options
                 assert "Traceback" not in json.dumps(server.events), options
+        # A flag overrides a variable that contradicts it.
+        options = ("--funasr-port", "0", "--webhook-secret-file", tmp_path / "none")
+        with serving(*options, env=home | {"ASRCLI_WEBHOOK_SECRET": "a"}) as server:
+            assert server.ended() == 2
+            assert "Cannot read the keys" in json.dumps(server.events)
 
 
 @pytest.mark.slow
