@@ -72,6 +72,9 @@ _KEY = HTTPBearer(auto_error=False, description="Required if the server has keys
 _SWEEP, _SHORTEST_SWEEP = 5.0, 0.1
 #: threads for blocking work other than recognition: files, the job database, models being loaded
 _THREADS = 40
+#: FastAPI's export of traces, figures and logs, which variables (`FASTAPI_OTEL_AUTO_CONFIGURE`) or other packages turn
+#: on: it has paths, which give access to jobs, and texts of errors. Older versions ignore it.
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 #: nginx's status for a client that closed the connection; no client receives it
 _CLIENT_CLOSED = 499
 
@@ -91,6 +94,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         redirect_slashes=False,
         lifespan=partial(_lifespan, settings),
         servers=[{"url": settings.root_path}] if settings.root_path else None,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
