@@ -39,6 +39,8 @@ _PURE = {
 }
 #: of mutmut's table of exit codes of a test run: a mutant counts as found if tests fail, crash or do not end
 _SURVIVED = {0: "survived", 5: "no tests", 33: "no tests"}
+#: those of tests that did not end, which a busy machine can cause, too
+_TIMED_OUT = (36, -24, 24, 152, 255)
 #: a `zip` that no longer checks that its arguments are of one length
 _STRICT = re.compile(
     r".*: - (?P<before>.*), strict=True(?P<after>\).*) \+ (?P=before), (strict=(False|None))?(?P=after)"
@@ -121,7 +123,8 @@ def _configure(checkout: Path, files: list[str]) -> None:
 
 def _mutmut(checkout: Path, *arguments: str, quiet: bool = False, end: float | None = None) -> None:
     """Run mutmut until `end` of the monotonic clock. Its exit code is not used: results are read from its files."""
-    environment = os.environ | {"ASRCLI_SHARED": str(_ROOT / "no-shared-recordings")}
+    # Compiled files are written in any case: each mutant's tests would compile all modules again.
+    environment = os.environ | {"ASRCLI_SHARED": str(_ROOT / "no-shared-recordings"), "PYTHONDONTWRITEBYTECODE": ""}
     output = subprocess.DEVNULL if quiet else None
     command = [sys.executable, "-m", "mutmut", *arguments]
     with subprocess.Popen(
@@ -179,6 +182,8 @@ def _report(checkout: Path, names: list[str], least: float, *, limited: bool) ->
                 state = "equivalent"
             else:
                 print(f"\n{name}: {state}\n{difference}")
+        elif code in _TIMED_OUT:
+            print(f"\n{name}: found, as its tests did not end\n{_difference(checkout, name)}")
         counts[state] += 1
     counted = len(names) - counts["equivalent"] - counts["not run"]
     share = counts["found"] / counted if counted else 1.0

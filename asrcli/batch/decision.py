@@ -224,7 +224,7 @@ def _recording(item: Item, journal: Journal | None) -> Recording | None:
         return None
     place = item.address.place if item.address else None
     if item.source.path is None:
-        return _latest(item, journal, place) if place else None
+        return _latest(item, journal, place)
     if is_stored(item.source.path):
         return stored_recording(item.source.path)
     try:
@@ -234,12 +234,13 @@ def _recording(item: Item, journal: Journal | None) -> Recording | None:
     return replace(recording, version=item.address.version) if item.address else recording
 
 
-def _latest(item: Item, journal: Journal, place: Path) -> Recording | None:
-    """An address that was not fetched, as it was when a result was last made from it."""
+def _latest(item: Item, journal: Journal, place: Path | None) -> Recording | None:
+    """An address that was not fetched, as it was when a result was last made from it; None: no result is known."""
     records = [record for path in item.outputs.values() for record in journal.written(path) if record.source == place]
     if not records:
         return None
-    return Recording(place, FileStamp(0, 0, 0, 0), records[-1].content, 0, records[-1].version)
+    last = records[-1]
+    return Recording(last.source, FileStamp(0, 0, 0, 0), last.content, 0, last.version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,8 +116,8 @@ def _peaks_ahead(peaks: Samples, following: Samples) -> list[tuple[float, float]
     silence, (n,) -> n pairs.
     """
     whole = following[: len(following) // WINDOW * WINDOW].reshape(-1, WINDOW)[:AHEAD]
-    known = np.concatenate([peaks, _peaks(whole), np.zeros(AHEAD - len(whole), np.float32)])
-    heard = np.where(known > 0, known, np.float32(inf))
+    known = np.concatenate([peaks, _peaks(whole), np.zeros(AHEAD - len(whole))])
+    heard = np.where(known > 0, known, inf)
     highest, lowest = (np.lib.stride_tricks.sliding_window_view(values, AHEAD + 1) for values in (known, heard))
     return list(zip(highest.max(axis=1).tolist(), lowest.min(axis=1).tolist(), strict=True))
 

@@ -87,7 +87,7 @@ class Segmenter:
 
     def push(self, samples: Samples) -> list[Chunk]:
         """Take the next samples, (n,), and return the chunks that they complete."""
-        self._buffer.append(np.array(samples, dtype=np.float32))
+        self._buffer.append(samples.copy())
         whole = (self._buffer.end - self._heard - self._ahead) // self._heard_at_once * self._heard_at_once
         if whole <= 0:
             return []

@@ -344,6 +344,21 @@ def test_a_recorded_length_is_known_for_the_same_bytes_alone(run: Any, tmp_path:
     journal.close()
 
 
+def test_warnings_are_those_of_a_result_that_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    item, journal = item_of(tmp_path), Journal(tmp_path / "journal.jsonl")
+    recording = decide(item, journal, RECIPE, Existing.JOURNAL).recording
+    assert recording is not None
+    made = [OutputRecord(suffix, path, 4, digest(b"text")) for suffix, path in item.outputs.items()]
+    for path in item.outputs.values():
+        path.write_bytes(b"text")
+    journal.record(recording, RECIPE, 1.0, made, warnings=["noisy"])
+    assert decide(item, journal, RECIPE, Existing.JOURNAL).warnings == ("noisy",)
+    changed = decide(item, journal, CacheKey(model="m", options="other"), Existing.JOURNAL)
+    assert (changed.reason, changed.duration, changed.warnings) == ("options", 1.0, ())
+    journal.close()
+
+
 def test_an_address_that_was_not_fetched_is_as_it_was_when_a_result_was_made(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")

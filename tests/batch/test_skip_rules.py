@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -80,3 +81,13 @@ def test_files_without_cues_are_no_subtitles(tmp_path: Path, suffix: str, encodi
     side_car.rename(tmp_path / "elsewhere")
     side_car.symlink_to(tmp_path / "deleted")
     assert not SkipRule("subtitles").applies(path, ())
+
+
+def test_side_cars_that_cannot_be_read_are_no_subtitles(tmp_path: Path) -> None:
+    """Nothing waits for a writer of a pipe."""
+    write_silence(tmp_path / "one.wav")
+    os.mkfifo(tmp_path / "one.srt")
+    (tmp_path / "one.vtt").mkdir()
+    if Path("/proc/self/mem").exists():  # a file whose first byte nobody can read, even as root
+        (tmp_path / "one.sub").symlink_to("/proc/self/mem")
+    assert not SkipRule("subtitles").applies(tmp_path / "one.wav", ())

@@ -14,9 +14,9 @@ from asrcli.options import SUBTITLE_STYLES, CueOptions
 from asrcli.text.subtitles import breaks, cue_cost, divide
 from asrcli.text.subtitles.breaks import GLUED, glued, price
 from asrcli.text.subtitles.cues import Cue, shape
-from asrcli.text.subtitles.divide import Divider
+from asrcli.text.subtitles.divide import Divider, inside_words
 from asrcli.text.subtitles.layout import Layout
-from asrcli.text.subtitles.pieces import has_wide, label, speaker_tracks, width, words_of
+from asrcli.text.subtitles.pieces import Piece, clean, has_wide, label, speaker_tracks, width, words_of
 from asrcli.text.subtitles.schedule import Block, Timing, schedule
 from asrcli.transcript import Segment, Transcript, Word, join_words
 from tests.strategies import transcripts
@@ -114,8 +114,14 @@ def test_no_other_division_costs_less(source: Transcript, options: CueOptions) -
         divider = Divider(head, options, timing, 0)
         count = len(head.pieces)
 
-        def total(bounds: tuple[int, ...], divider: Divider = divider) -> float:
-            return sum(divider.price(start, end) for start, end in pairwise(bounds))
+        def cost(start: int, end: int, divider: Divider = divider) -> float:
+            if end > divider._bounds[start]:
+                return inf
+            lines, _ = divider.layout.best(start, end)
+            return divider._text_price(start, end) + divider._time_price(start, end) + lines
+
+        def total(bounds: tuple[int, ...]) -> float:
+            return sum(cost(start, end) for start, end in pairwise(bounds))
 
         def divisions(start: int, count: int = count) -> Iterator[tuple[int, ...]]:
             if start == count:
@@ -240,6 +246,14 @@ def test_chinese_words_are_not_torn(width_cjk: int) -> None:
         assert any(word in line for line in lines), f"{word} torn in {lines}"
 
 
+@pytest.mark.parametrize(
+    ("language", "torn"), [("", {1, 3}), ("zh", {1, 3}), ("yue", {1, 3}), ("ja", set()), ("en", set())]
+)
+def test_words_of_the_dictionary_are_chinese(language: str, torn: set[int]) -> None:
+    pieces = [Piece(Word(char, 0, 1), 0, 1, space=False, language=language) for char in "我们决定"]
+    assert inside_words(pieces) == torn
+
+
 def test_without_a_dictionary_chinese_is_still_cut_where_marks_and_particles_say(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -328,6 +342,7 @@ def test_costs_of_pauses_and_reading_time() -> None:
         ("so it went on and on until the very last hour of that day was over", True, 26, 20, 0),
         ("so it went on and on until the very last hour of that day was over", True, 30, 10, 7),
         ("an incomprehensibility-counterrevolutionary-word is wider than the line and stays whole", True, 30, 14, 4),
+        ("an a 20000000 kilogram", True, 10, 5, 0),  # a number and its unit, wider than a line
         ("他说iPhone在过去的三千五百年里从来没有像今天这样快", False, 14, 10, 3),
         ("他说 in the middle 没有 of the 今天这样 line", True, 14, 9, 0),
         ("他说 in the middle 没有 of the 今天这样 line", True, 16, 6, 5),
@@ -399,6 +414,13 @@ def test_a_segment_without_words_is_spread_over_its_time() -> None:
     assert cues[0].start == 2.0
     assert " ".join(cue.text.replace("\n", " ") for cue in cues) == segment.text
     assert len(cues) > 1
+    words = words_of(Segment(0, 2.0, 8.0, "ab c 好"))
+    assert [(word.text, word.start, word.end) for word in words] == [("ab", 2, 4.4), ("c", 4.4, 5.6), ("好", 5.6, 8)]
+
+
+def test_signs_that_no_format_can_hold_are_left_out() -> None:
+    assert clean("a\0b\ud800 c\ufffed\uffff\x7f") == "ab cd"
+    assert clean("\u200fa\u200db") == "\u200fa\u200db", "marks of direction and joiners stay"
 
 
 def test_no_segments_no_cues() -> None:

@@ -88,10 +88,24 @@ def test_chinese_words_that_look_like_numbers_stay(cache: Path, said: str, writt
         ("for example", "e.g.", False),
         ("second,", "2nd,", False),
         ("one dot means the end of all we know", "1dotmeanstheendofallweknowandmore", False),
+        ("mail", f"{'x' * 25}@y.de", True),
+        ("mail", f"{'x' * 26}@y.de", False),
     ],
 )
 def test_what_is_a_number(heard: str, written: str, number: bool) -> None:
     assert is_number(heard.split(), written.split()) is number
+
+
+def test_the_grammar_gets_what_may_hold_numbers_and_leaves_no_space_before_marks() -> None:
+    asked = []
+
+    def normalize(text: str) -> str:
+        asked.append(text)
+        return text.replace("二十", "20")
+
+    assert itn._normalized("十分感谢，二十人，红十字会", normalize) == "十分感谢，20人，红十字会"
+    assert asked == ["感谢，二十人，红", "会"]
+    assert itn._normalized("in 1984 . That is 2 % of it", str) == "in 1984. That is 2% of it"
 
 
 def test_changes_that_are_not_wanted_are_not_made() -> None:
@@ -106,6 +120,12 @@ def test_other_languages_and_texts_without_numbers_stay(cache: Path) -> None:
     step = ItnStep(cache)
     for before in (spoken("Das kostet drei Euro.", "de"), spoken("你好。", "zh")):
         assert step(before) == before
+
+
+@pytest.mark.parametrize(("installed", "available"), [({"itn", "pynini"}, True), ({"itn"}, False), ({"pynini"}, False)])
+def test_the_grammars_need_both_packages(installed: set[str], available: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(itn, "find_spec", lambda name: name if name in installed else None)
+    assert itn.is_available() is available
 
 
 def test_without_the_extra_the_message_names_the_command(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ def corrected(text: str, *hotwords: str, gap: float = 0.0) -> Transcript:
     ("heard", "hotword", "meant"),
     [
         ("we met heady la mar, in Vienna.", "Hedy Lamarr", "we met Hedy Lamarr, in Vienna."),
+        ("we met heady l'a mar", "Hedy Lamarr", "we met Hedy Lamarr"),
         ("talk to Cubernetties now", "Kubernetes", "talk to Kubernetes now"),
         ("“jon smyth”!", "John Smith", "“John Smith”!"),
         ("欢迎来到阿里八八。", "阿里巴巴", "欢迎来到阿里巴巴。"),

@@ -69,6 +69,9 @@ def test_words_at_which_the_model_fails_stay_as_they_are(offline: PunctuationSte
     found = PunctuationStep(punctuate)(spoken)
     assert [part.words for part in found.segments if "mi" in part.text] == [spoken.segments[1].words]
     assert found.text != spoken.text
+    assert [word.text.strip(",.?").lower() for part in found.segments for word in part.words] == [
+        "do", "re", "mi", "fa", "re", "do",
+    ]  # fmt: skip
     assert [warning_code(warning) for warning in found.warnings] == ["punctuation"]
     assert "20.0 to 20.9 s: Too long." in found.warnings[0]
 

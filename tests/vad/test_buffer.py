@@ -29,8 +29,10 @@ def test_refuses_what_it_does_not_hold() -> None:
     buffer = SampleBuffer()
     buffer.append(np.zeros(10, np.float32))
     buffer.append(np.zeros(10, np.float32))
-    buffer.forget(12)
+    buffer.forget(10)
     with pytest.raises(IndexError):
-        buffer.read(5, 12)
+        buffer.read(9, 12)
+    buffer.forget(12)
+    assert len(buffer.read(10, 12)) == 2
     with pytest.raises(IndexError):
         buffer.read(12, 21)

@@ -288,6 +288,11 @@ def test_a_stretch_ends_where_the_level_changes() -> None:
         assert sorted(gains) == pytest.approx([5, 43], abs=0.2)
 
 
+def test_a_soft_part_between_loud_ones_is_amplified_up_to_its_end() -> None:
+    gains, _ = gains_of((-90, 1), (-20, 2.5), (-70, 0.7), (-20, 2), spans=[(1, 6.2)])
+    assert gains == pytest.approx([5, 5, 43, 5], abs=0.2)
+
+
 def test_a_chunk_without_samples_or_speech_stays() -> None:
     for samples, regions in ((np.zeros(0, np.float32), [Region(0, 1)]), (tone((-40, 1)), [])):
         levelled, gain = level_speech(samples, regions, 0)

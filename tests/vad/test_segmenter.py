@@ -475,8 +475,10 @@ def test_probabilities_lie_where_they_were_heard() -> None:
     ],
 )
 def test_a_refused_option_is_named(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=words) as caught:
         Segmenter(VadOptions(**options), 30.0, detector=Loudness())
+    if "threshold" in options:
+        assert caught.value.hint == "Choose one between 0 and 1."
 
 
 def test_options_at_their_limits_are_accepted() -> None:
@@ -639,6 +641,39 @@ def test_speech_too_long_for_a_chunk_does_not_grow() -> None:
     assert segmenter.growing() is not None
     assert segmenter.push(stream([0.9])) == []
     assert segmenter.growing() is None
+
+
+def test_speech_grows_from_two_tenths_of_a_second_on() -> None:
+    segmenter = Segmenter(VadOptions(min_speech=0.0, pad_before=0.0), 30.0, detector=Loudness())
+    segmenter.push(stream([0.0] * 20 + [0.9] * 6))
+    assert segmenter.growing() is None
+    segmenter.push(stream([0.9]))
+    chunk = segmenter.growing()
+    assert chunk is not None
+    assert (chunk.start, chunk.end) == (20 * WINDOW, 27 * WINDOW)
+
+
+def test_a_part_that_is_given_up_to_a_pause_ends_with_its_speech() -> None:
+    segmenter = Segmenter(VadOptions(pad_before=0.0, pad_after=0.0), 30.0, detector=Loudness())
+    segmenter.push(stream(([0.9] * 20 + [0.0] * 20) * 2))
+    proposed = segmenter.proposal()
+    assert proposed is not None
+    part = segmenter.give(proposed, 30 * WINDOW)
+    assert part is not None
+    assert (part.start, part.end) == (0, 20 * WINDOW)
+    assert [(chunk.start, chunk.end) for chunk in segmenter.finish()] == [(40 * WINDOW, 60 * WINDOW)]
+
+
+def test_chunks_have_the_level_of_speech_unless_the_model_expects_less() -> None:
+    speech = np.tile(np.array([0.1, -0.1], np.float32), SAMPLE_RATE // 2)
+    samples = np.concatenate([np.zeros(SAMPLE_RATE, np.float32), speech])
+    options = VadOptions(threshold=0.05)
+    for segmenter, gain in (
+        (Segmenter(options, 30.0, detector=Loudness()), 5.0),
+        (Segmenter(options, 30.0, gain_offset=2.0, detector=Loudness()), 3.0),
+    ):
+        chunks = segmenter.push(samples) + segmenter.finish()
+        assert [chunk.gain for chunk in chunks] == [pytest.approx(gain, abs=0.1)]
 
 
 @pytest.mark.parametrize("pausing", [False, True])

@@ -81,9 +81,9 @@ class PcmDecoder:
 
     def _read_header(self) -> bool:
         """Skip a RIFF header; False while it is incomplete."""
-        if len(self._rest) < 4 and b"RIFF".startswith(self._rest):
+        if b"RIFF".startswith(self._rest):
             return False
-        if self._rest[:4] == b"RIFF":
+        if self._rest.startswith(b"RIFF"):
             header = wav_header(self._rest)
             if header is None and len(self._rest) < _MAX_HEADER:
                 return False
@@ -93,8 +93,8 @@ class PcmDecoder:
 
     def _skip(self, header: WavHeader | None) -> None:
         if header is None:  # unknown header
-            at = self._rest.find(b"data")
-            self._rest = self._rest[at + 8 :] if at >= 0 else self._rest
+            _, found, data = self._rest.partition(b"data")
+            self._rest = data[4:] if found else self._rest
             return
         self._rest = self._rest[header.offset :]
         if header.encoding and header.rate in RATES and 0 < header.channels <= MAX_CHANNELS:

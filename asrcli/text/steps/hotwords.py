@@ -78,7 +78,7 @@ def _collect(hotwords: Iterable[Hotword]) -> tuple[Hotword, ...]:
     return tuple(found.values())
 
 
-def _parse(value: Any, *, spaced: bool) -> Iterator[Hotword]:
+def _parse(value: Any, *, spaced: bool = False) -> Iterator[Hotword]:
     if value is None:
         return
     if isinstance(value, str):
@@ -104,7 +104,7 @@ def _parse_text(text: str, *, spaced: bool) -> Iterator[Hotword]:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise _unreadable(text) from error
-        yield from _parse(document, spaced=spaced)
+        yield from _parse(document)
         return
     words = text.split() if spaced and not _SEPARATORS.search(text) else []
     if len(words) > 2 and len(words) % 2 == 0 and all(map(_NUMBER.fullmatch, words[1::2])):
@@ -122,7 +122,7 @@ def _line(line: str) -> Iterator[Hotword]:
     if tab and _NUMBER.fullmatch(weight.strip()):
         yield _hotword(phrase, weight.strip())
     else:
-        yield from _parse(line, spaced=False)
+        yield from _parse(line)
 
 
 def _weighted(item: str) -> Hotword:

@@ -72,12 +72,6 @@ class Divider:
             start = out[-1].end
         return out
 
-    def price(self, start: int, end: int) -> float:
-        """The cost of a cue of these pieces; infinite if it exceeds a limit."""
-        if end > self._bounds[start]:
-            return inf
-        return self._text_price(start, end) + self._time_price(start, end) + self.layout.best(start, end)[0]
-
     def _text_price(self, start: int, end: int) -> float:
         last = end - 1
         total = cue_cost.CUE + self._prices[end] + self._pauses[last] - self._pauses[start]

@@ -76,6 +76,12 @@ def test_samples_are_returned_with_the_bytes_that_complete_them() -> None:
     np.testing.assert_array_equal(decoder.push(HEADER + b"data\xff\xff\xff\xff\x00\x40"), [0.5])  # a header, whole
 
 
+def test_a_header_is_looked_for_only_at_the_start() -> None:
+    decoder = PcmDecoder()
+    for data in (b"\x00\x40", b"RI", b"RIFF\0\0data", HEADER + b"data\0\0\0\0"):
+        np.testing.assert_array_equal(decoder.push(data), np.frombuffer(data, "<i2") / 32768)
+
+
 @pytest.mark.parametrize(("tag", "channels", "rate"), [(7, 1, 8000), (1, 1, 400_000), (1, 9, 8000), (1, 0, 8000)])
 def test_a_header_that_no_client_means_does_not_count(tag: int, channels: int, rate: int) -> None:
     form = struct.pack("<IHHIIHH", 16, tag, channels, rate, 32000, 2, 16)
@@ -237,3 +243,7 @@ def test_what_may_be_samples_is_not_refused() -> None:
     # Only the start is looked at.
     data = WAVE.tobytes() + TEXT * 40
     assert len(np.concatenate(received(data, 100))) == len(data) // 2
+    # Nor is a stream refused at once that starts with a line of text, nor one that starts like an MPEG frame.
+    for start in (TEXT, np.array([-1, 64], "<i2").tobytes()):
+        data = start + WAVE.tobytes()
+        assert len(np.concatenate(received(data, len(start)))) == len(data) // 2
