@@ -193,7 +193,7 @@ async def _open_jobs(app: FastAPI, service: TranscriptionService) -> None:
         await attempt()
     except AsrcliError as error:
         supervisor.failed("jobs", error)
-        supervisor.once("jobs", attempt)
+        supervisor.once("jobs", attempt, before=error)
 
 
 async def _connect_nodes(settings: ServerSettings, pool: ModelPool) -> ServerNodes | None:

@@ -1,4 +1,7 @@
-"""Background tasks: a failure is logged, counted and shown by `/health`, and the task is restarted after a pause."""
+"""Background tasks: a failure is logged, counted and shown by `/health`, and the task is restarted after a pause.
+
+What the machine lacks (a data folder that another server uses) is not logged again while it stays the same.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +45,12 @@ class Supervisor:
 
         self._start(name, run())
 
-    def once(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        """Run `step` until it succeeds."""
-        self._start(name, self.retry(name, step))
+    def once(self, name: str, step: Callable[[], Awaitable[None]], before: Exception | None = None) -> None:
+        """Run `step` until it succeeds; `before`: how it has failed, if it has."""
+        self._start(name, self.retry(name, step, before))
 
-    async def retry(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        """Run `step`, after each failure again after a growing pause, until it succeeds."""
+    async def retry(self, name: str, step: Callable[[], Awaitable[None]], before: Exception | None = None) -> None:
+        """Run `step`, after each failure again after a growing pause, until it succeeds. `before`: as of `once`."""
         pause, failed = _FIRST_PAUSE, 0
         try:
             while True:
@@ -56,7 +59,8 @@ class Supervisor:
                 except Exception as error:  # noqa: BLE001 -- a background task survives all of them
                     self._retrying[name] += 1 - failed
                     failed = 1
-                    self.failed(name, error)
+                    self.failed(name, error, before)
+                    before = error.with_traceback(None)  # its frames would keep their memory
                 else:
                     return
                 await asyncio.sleep(pause)
@@ -66,10 +70,13 @@ class Supervisor:
             if not self._retrying[name]:
                 self.failing.pop(name, None)
 
-    def failed(self, name: str, error: BaseException) -> None:
-        """Log and count a failure. The traceback is left out where the cause is the machine's and was named."""
+    def failed(self, name: str, error: BaseException, before: Exception | None = None) -> None:
+        """Count and log a failure. Where the cause is the machine's and was named, the traceback is left out, and it is
+        not logged if it is that of the attempt `before`.
+        """
         expected = isinstance(error, AsrcliError)
-        _log.error("%s failed: %s", name, error, exc_info=None if expected else error)
+        if not expected or str(error) != str(before):
+            _log.error("%s failed: %s", name, error, exc_info=None if expected else error)
         self._metrics.background_failures.labels(name).inc()
         self.failing[name] = None
 

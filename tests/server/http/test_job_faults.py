@@ -434,6 +434,38 @@ def test_a_failing_task_is_logged_with_its_traceback_and_restarted(caplog: pytes
     assert "Traceback" in caplog.text
 
 
+def test_a_failure_that_repeats_is_logged_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asrcli.server.supervision._FIRST_PAUSE", 0.0)
+
+    async def run() -> str:
+        metrics = Metrics()
+        supervisor = Supervisor(metrics)
+        errors = [OutputError(text) for text in ("taken", "taken", "damaged", "damaged", "taken")]
+
+        async def step() -> None:
+            if errors:
+                raise errors.pop(0)
+
+        supervisor.failed("jobs", first := OutputError("taken"))
+        await supervisor.retry("jobs", step, first)
+        for _ in range(2):  # of two webhooks
+            supervisor.failed("webhooks", OutputError("taken"))
+        return metrics.render().decode()
+
+    with caplog.at_level(logging.ERROR):
+        metrics = asyncio.run(run())
+    assert [record.getMessage() for record in caplog.records] == [
+        "jobs failed: taken",
+        "jobs failed: damaged",
+        "jobs failed: taken",
+        "webhooks failed: taken",
+        "webhooks failed: taken",
+    ]
+    assert 'asrcli_background_failures_total{task="jobs"} 6.0' in metrics
+
+
 def test_a_job_that_meets_an_error_of_ours_leaves_a_trace_in_the_log(
     serving: Callable[..., Any], cities: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
