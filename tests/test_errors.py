@@ -101,7 +101,8 @@ def test_too_little_address_space(wheel_audio: Path, tmp_path: Path, limit: int)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
     command = [sys.executable, "-m", "asrcli", "transcribe", str(wheel_audio / "two_cities.wav")]
-    command += ["--model", "moonshine-tiny-en", "-d", str(tmp_path)]  # the default depends on what is installed
+    # The default model depends on what is installed, and the number of threads, each with its stack, on the processor.
+    command += ["--model", "moonshine-tiny-en", "--jobs", "2", "-d", str(tmp_path)]
     done = subprocess.run(command, preexec_fn=confine, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == ExitCode.MACHINE, done.stderr
     assert "memory" in done.stderr

@@ -137,7 +137,7 @@ class Running:
         return f"ws{'s' if self.secure else ''}://127.0.0.1:{self.port}"
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, timeout=200, trust_env=False, **options)
 
 
 @contextmanager

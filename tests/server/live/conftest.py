@@ -18,7 +18,7 @@ from asrcli.audio.resample import Resampler
 from tests.server.conftest import Running
 
 #: seconds that an answer may take; generous, as machines that test are slow
-PATIENCE = 60.0
+PATIENCE = 200.0
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +91,8 @@ def talk(server: Running) -> Callable[..., Any]:
 
     def run(path: str, story: Callable[..., Any], *, to: Running = server, **options: Any) -> Any:
         async def connected() -> Any:
-            async with websockets.connect(to.ws + path, max_size=None, ping_interval=None, **options) as socket:
+            waits: dict[str, Any] = {"open_timeout": PATIENCE, "ping_interval": None}
+            async with websockets.connect(to.ws + path, max_size=None, **waits | options) as socket:
                 return await story(Client(socket))
 
         return asyncio.run(connected())

@@ -184,7 +184,7 @@ def test_recordings_of_the_sdk(server: Running, cities: Path) -> None:
     data = cities.read_bytes()
 
     async def run() -> Any:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
             media = sdk(server, http).listen.v1.media
             return await media.transcribe_file(request=data, model="nova-3", utterances=True)
 
