@@ -46,7 +46,8 @@ class Assembler:
         self._open: list[Word] = []
         #: the last word of the chunk before
         self._last = ""
-        self._labels = Segment(0, 0.0, 0.0, "")
+        #: language, emotion and event of the words at hand
+        self._labels: tuple[str | None, ...] = ()
 
     @property
     def timing(self) -> Timing:
@@ -84,15 +85,7 @@ class Assembler:
         self._warnings.push(chunk, hypothesis, [_shorten(phrase) for phrase in loops])
         self._heard = True
         self._estimated = self._estimated or not hypothesis.timed
-        labels = Segment(
-            0,
-            0.0,
-            0.0,
-            "",
-            language=hypothesis.language or self._language,
-            emotion=hypothesis.emotion,
-            event=hypothesis.event,
-        )
+        labels = hypothesis.language or self._language, hypothesis.emotion, hypothesis.event
         segments: list[Segment] = []
         if self._open and (labels != self._labels or self.ends(words[0].start)):
             segments += self.finish()
@@ -121,15 +114,17 @@ class Assembler:
 
     def _segment(self, words: Sequence[Word]) -> Segment:
         confidences = [word.confidence for word in words if word.confidence is not None]
-        first = self._count
-        self._count += 1
-        return replace(
-            self._labels,
-            id=first,
+        language, emotion, event = self._labels
+        number, self._count = self._count, self._count + 1
+        return Segment(
+            number,
             start=words[0].start,
             end=words[-1].end,
             text=join_words(words),
             words=tuple(words),
+            language=language,
+            emotion=emotion,
+            event=event,
             confidence=sum(confidences) / len(confidences) if confidences else None,
         )
 

@@ -343,8 +343,9 @@ def test_what_people_repeat_stays(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "  ", ".", "。", "…", "-"])
 def test_nothing_said_is_no_segment(text: str) -> None:
-    segments, _ = assemble((chunk((0, 1)), Hypothesis(text)))
+    segments, assembler = assemble((chunk((0, 1)), Hypothesis(text)))
     assert segments == []
+    assert assembler.timing == "estimated"
 
 
 def test_nothing_is_said_in_silence() -> None:

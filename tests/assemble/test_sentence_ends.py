@@ -230,6 +230,17 @@ def test_marks_late_in_long_speech_count() -> None:
     assert len(speaker.asked) > before + 10  # it is still decoded as it grows
 
 
+def test_each_speech_counts_once_as_text_without_marks() -> None:
+    """Decodes of one speech as it grows and at its pause are one text: five are too few to give up."""
+    speaker = Sentences(" ".join(["word"] * 36), hangover=0.45)
+    sound = speaker.sound(dict.fromkeys(range(5, 36, 6), 1.0))
+    part = len(sound) // 6
+    speaker.speak(sound[: 5 * part])
+    before = len(speaker.asked)
+    speaker.speak(sound[5 * part : 6 * part - SAMPLE_RATE])
+    assert len(speaker.asked) > before
+
+
 def test_the_text_so_far_is_shown_without_what_is_final() -> None:
     speaker = Sentences("One two three four five six. Seven eight nine ten eleven twelve", shown=True)
     samples = speaker.sound({})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import resource
 import subprocess
 import sys
@@ -100,6 +101,14 @@ def test_two_that_are_asked_for_are_two_however_alike_and_three_are_not() -> Non
     assert len(find_voices(embeddings, [5.0, 5.0], limits(2, 2))) == 2
     (voice,) = find_voices(embeddings, [5.0, 5.0], limits(3, 3))
     assert voice.dtype == np.float32
+
+
+def test_a_voice_is_not_mixed_with_a_spurious_group_where_enough_are_found() -> None:
+    """The cough is far from both voices, and a little less far from the second."""
+    one, other, cough = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.45, math.sqrt(1 - 0.45**2)]
+    embeddings = np.array([*[one] * 10, *[other] * 9, cough], np.float32)
+    voices = find_voices(embeddings, [*[3.0] * 19, 1.0], limits(2, 2))
+    np.testing.assert_allclose(voices, [one, other], atol=1e-6)
 
 
 def test_a_spurious_group_takes_no_voice_s_place() -> None:

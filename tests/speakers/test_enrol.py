@@ -45,6 +45,7 @@ def test_a_print_is_kept_private_and_whole(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert "ada" not in file.name.lower()
     assert store.prints() == [voice_print()]
+    assert voice_print(value=0.123456789).to_dict()["embedding"] == [0.123457, 0.0]
 
 
 def test_names_that_look_alike_collide(tmp_path: Path) -> None:
@@ -74,6 +75,17 @@ def test_removing_deletes_every_print_of_the_name(tmp_path: Path) -> None:
     assert [one.name for one in store.prints()] == ["Bob"]
     assert len(list(tmp_path.iterdir())) == 1
     assert store.remove("ada") == 0
+
+
+def test_a_print_that_cannot_be_deleted_is_named(tmp_path: Path) -> None:
+    store = VoiceStore(tmp_path)
+    store.save(voice_print())
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.mkdir()  # no file, and not even root can unlink it
+    with pytest.raises(OutputError) as caught:
+        store.remove("Ada")
+    assert str(caught.value).startswith(f"Cannot delete {path}: ")
 
 
 @pytest.mark.parametrize("name", ["", "  ", "Speaker 1", "speaker12", "two\nlines", "x" * 81])

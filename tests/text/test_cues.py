@@ -342,7 +342,7 @@ def test_costs_of_pauses_and_reading_time() -> None:
         ("so it went on and on until the very last hour of that day was over", True, 26, 20, 0),
         ("so it went on and on until the very last hour of that day was over", True, 30, 10, 7),
         ("an incomprehensibility-counterrevolutionary-word is wider than the line and stays whole", True, 30, 14, 4),
-        ("an a 20000000 kilogram", True, 10, 5, 0),  # a number and its unit, wider than a line
+        ("an a 20000000 percent", True, 10, 5, 0),  # a number and its unit, wider than a line
         ("他说iPhone在过去的三千五百年里从来没有像今天这样快", False, 14, 10, 3),
         ("他说 in the middle 没有 of the 今天这样 line", True, 14, 9, 0),
         ("他说 in the middle 没有 of the 今天这样 line", True, 16, 6, 5),

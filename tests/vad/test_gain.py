@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asrcli.options import VadOptions
 from asrcli.vad import Region, Segmenter
-from asrcli.vad.gain import AHEAD, GainNormalizer, level_speech, percentile
+from asrcli.vad.gain import AHEAD, GainNormalizer, _changes, level_speech, percentile
 from asrcli.vad.types import WINDOW, Chunk
 
 RATE = 16000
@@ -288,9 +288,10 @@ def test_a_stretch_ends_where_the_level_changes() -> None:
         assert sorted(gains) == pytest.approx([5, 43], abs=0.2)
 
 
-def test_a_soft_part_between_loud_ones_is_amplified_up_to_its_end() -> None:
-    gains, _ = gains_of((-90, 1), (-20, 2.5), (-70, 0.7), (-20, 2), spans=[(1, 6.2)])
-    assert gains == pytest.approx([5, 5, 43, 5], abs=0.2)
+def test_changes_of_level_are_found_where_they_are() -> None:
+    assert _changes(np.repeat([-15.0, -60.0, -15.0], [55, 70, 40]), -80.0) == [55, 125]
+    assert _changes(np.repeat([-60.0, -15.0], [70, 60]), -80.0) == [70]
+    assert _changes(np.repeat([-60.0, -15.0], [70, 60]), -50.0) == []
 
 
 def test_a_chunk_without_samples_or_speech_stays() -> None:
