@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +16,11 @@ import soundfile as sf
 
 import asrcli
 from asrcli.audio.types import Source
+from asrcli.backends.loaded_models import LoadedModel
+from asrcli.backends.moonshine.recognizer import MoonshineRecognizer
 from asrcli.backends.types import Hypothesis
 from asrcli.chunk_decoding import DecodedChunk, gaps_of
-from asrcli.errors import CancelledError, InputError, LanguageNotSupportedError, OptionNotSupportedError
+from asrcli.errors import CancelledError, EngineError, InputError, LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, Hotword, RecognitionOptions, TranscribeOptions, VadOptions
@@ -177,6 +182,78 @@ def test_many_inputs_at_once_keep_apart(english: Runtime, wheel_audio: Path) -> 
     assert "worst of times" in alone[0]
     assert "worst of times" not in alone[1]
     assert "fail better" in alone[1].lower()
+
+
+#: a service whose job lasts until a file is gone
+GATED = """
+import os, time
+
+class Gated:
+    batch_size = 1
+
+    def run(self, jobs):
+        while os.path.exists(jobs[0].request):
+            time.sleep(0.01)
+        return [None]
+
+def load(spec, threads):
+    return Gated()
+"""
+
+
+@pytest.mark.slow
+def test_inputs_in_progress_are_finished_one_after_the_other(
+    wheel_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not all at the end. The engine has the chunks of all before it decodes the first: nothing depends on speed."""
+    (tmp_path / "gated_service.py").write_text(GATED)
+    monkeypatch.syspath_prepend(tmp_path)
+    gate, nothing = tmp_path / "gate", np.zeros(0, np.float32)
+    gate.touch()
+    answered: list[int] = []
+    with Runtime(Registry().resolve("moonshine-tiny-en"), jobs=1) as runtime, ThreadPoolExecutor(4) as pool:
+        model = runtime.recognizer
+        assert isinstance(model, LoadedModel)
+        model.engine._limit = 100  # so that all of them fit
+        with runtime._loaded.acquire(replace(model.spec, name="gate"), "gated_service:load") as gated:
+            held = gated.submit(nothing, str(gate))
+
+            class Noted(LoadedModel):
+                """Notes whose chunk is answered."""
+
+                def submit(self, *job: Any, order: int = 0, **named: Any) -> Future[Any]:
+                    future = super().submit(*job, order=order, **named)
+                    future.add_done_callback(lambda _: answered.append(order))
+                    return future
+
+            noted = Noted(**{each.name: getattr(model, each.name) for each in fields(model)})
+            runtime.resources = replace(runtime.resources, backend=noted)
+            options = TranscribeOptions(vad=VadOptions(max_chunk=5.0))
+            results, read = [], [Read() for _ in range(4)]
+            for order in (2, 0, 3, 1):
+                path = source(wheel_audio / "two_cities.wav")
+                results.append(pool.submit(runtime.transcribe, path, options, listener=read[order], order=order))
+            assert all(each.done.wait(100) for each in read)
+            last = gated.submit(nothing, "")  # orders are read in turn: when it is answered, the engine has all others
+            gated.cancel(last)
+            assert isinstance(last.exception(100), EngineError)
+            gate.unlink()
+            held.result(100)
+            assert len({result.result().text for result in results}) == 1
+    ends = [len(answered) - answered[::-1].index(order) for order in range(4)]
+    # Of those behind it, a batch has some.
+    behind = [end - (order + 1) * len(answered) // 4 for order, end in enumerate(ends)]
+    assert all(0 <= each < MoonshineRecognizer.batch_size for each in behind), answered
+
+
+class Read(Listener):
+    """Tells when the input has been read, and the engine has all its chunks."""
+
+    def __init__(self) -> None:
+        self.done = Event()
+
+    def read(self) -> None:
+        self.done.set()
 
 
 class Taker(Heard):

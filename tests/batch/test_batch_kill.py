@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,26 +115,3 @@ def test_ctrl_c_drops_what_is_in_flight_and_leaves_no_trace_of_it(
     _, problems = process.communicate(timeout=30)
     assert "KeyboardInterrupt" in problems, "it was raised on to the caller"
     assert outputs_in(recordings) == {}
-
-
-@pytest.mark.slow
-def test_files_of_a_small_batch_are_finished_one_after_the_other(wheel_audio: Path, tmp_path: Path) -> None:
-    """When the first file of a batch is written, half of the others at most is done; the real engine."""
-    for number in range(4):
-        shutil.copy(wheel_audio / "two_cities.wav", tmp_path / f"{number}.wav")
-    command = [sys.executable, "-m", "asrcli", "transcribe", str(tmp_path), "--fast", "--jobs", "2", "--max-chunk", "5"]
-    progress, length = {}, 0.0
-    with subprocess.Popen([*command, "--log-json"], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            event = json.loads(line)
-            if event["event"] == "file_progress":
-                progress[event["index"]] = event["done"]
-            elif event["event"] == "file_done":
-                length = event["duration"]
-                progress.pop(event["index"], None)
-                break
-        process.kill()
-    assert list(tmp_path.glob("*.txt")), "the result is written before it is reported"
-    # A batch of chunks is filled from files that are read by then, on a busy machine also from the last one.
-    assert sum(progress.values()) <= 3 * length / 2

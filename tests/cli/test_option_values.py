@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asrcli.audio.types import Source
+from asrcli.backends.types import ModelSpec
+from asrcli.batch.recording import Item
 from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.cli.request.transcribe_request import TranscribeRequest, parse_request, read_all_hotwords
 from asrcli.errors import UsageError
+from asrcli.listener import Listener
+from asrcli.model_set import ModelSet
 from asrcli.options import AudioOptions, CueOptions, Hotword, RawFormat, TextOptions, TranscribeOptions, readers
 from asrcli.options.declarations import from_values
 from asrcli.options.values import OptionConflictError, cue_options, transcribe_options
+from asrcli.transcript import Transcript
 
 
 def test_no_values_are_the_defaults() -> None:
@@ -80,6 +87,23 @@ def test_options_that_do_not_go_together(values: dict[str, Any], names: tuple[st
 def parsed(values: dict[str, Any], levels: dict[str, str]) -> tuple[TranscribeArguments, TranscribeRequest]:
     arguments = from_values(TranscribeArguments, {"inputs": ("a.wav",)} | values, values=values)
     return parse_request(arguments, {name: levels.get(name, "flag") for name in values})
+
+
+def test_what_is_started_first_is_decoded_first() -> None:
+    orders: list[int] = []
+
+    def transcribe(*_: Any, order: int, **_named: Any) -> Transcript:
+        orders.append(order)
+        return Transcript("a.wav", 0.0, ())
+
+    engine = cast("Any", SimpleNamespace(transcribe=transcribe))
+    _, request = parsed({}, {})
+    spec = ModelSpec(name="m", type="sense_voice", files={})
+    work = request.work(lambda: engine, ModelSet(spec=spec, options=request.options))
+    for index in (3, 0, 2):
+        work.transcribe(Item(index, Source("a.wav"), {}), Listener())
+    assert orders == sorted(set(orders))
+    assert len(orders) == 3
 
 
 FILE = "config file"
