@@ -46,7 +46,7 @@ CASES = int(os.environ.get("FUZZ_CASES", "300"))
 #: cases of one example, which run at a time
 BATCH = 25
 #: seconds that an answer may take; generous, as machines that test are slow
-PATIENCE = 60.0
+PATIENCE = 150.0
 DESCRIPTION = create_app(ServerSettings()).openapi()
 OPERATIONS = [(path, operation["post"]) for path, operation in DESCRIPTION["paths"].items() if "post" in operation]
 #: answers that are no fault of the server's: the model or the package is not installed
@@ -291,7 +291,8 @@ async def talk(
     url = server.ws + SOCKETS[name]["path"] + query
     answers: list[dict[str, Any]] = []
     code = None
-    async with websockets.connect(url, ping_interval=None, max_size=None, proxy=None, compression=None) as socket:
+    options: dict[str, Any] = {"ping_interval": None, "max_size": None, "proxy": None, "compression": None}
+    async with websockets.connect(url, open_timeout=PATIENCE, **options) as socket:
         try:
             with suppress(websockets.ConnectionClosed):  # the answers before the end are still there
                 for frame in frames:

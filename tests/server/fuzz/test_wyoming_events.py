@@ -20,7 +20,7 @@ SOUND = {"rate": 16000, "width": 2, "channels": 1}
 GOOD = {"audio-start": SOUND, "audio-chunk": SOUND}
 HEADS = ["type", "data", "data_length", "payload_length", "version"]
 #: seconds that an answer may take; generous, as machines that test are slow
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 @pytest.fixture(scope="module")
