@@ -114,7 +114,7 @@ def fit(stem: str, suffix: str) -> str:
     if 4 * len(name) <= NAME_MAX or len(os.fsencode(name)) <= NAME_MAX:  # a character has at most 4 bytes
         return name
     tail = f"~{short_hash(stem, 12)}{suffix}"
-    head = stem[: NAME_MAX - len(tail)]
+    head = stem[:NAME_MAX]
     while len(os.fsencode(head + tail)) > NAME_MAX:
         head = head[:-1]
     return head + tail
