@@ -250,16 +250,26 @@ def test_a_partial_result_that_fails_doubles_no_words(say: Any) -> None:
     sequence = [3, 1, 5, 2, 0, 4, 6]
     failures: list[str] = []
     opened: set[str] = set()
+    asked: list[StreamRequest] = []
+    answers = 0
 
     async def submit(samples: Any, request: StreamRequest) -> Any:
+        nonlocal answers
+        asked.append(request)
         (opened.discard if request.action == "drop" else opened.add)(request.stream)
         update = await say(samples, request)
+        answers += 1
         if request.action == "feed" and update.current.text.count(" ") == len(failures) + 1 and len(failures) < 3:
             failures.append(update.current.text)
             raise EngineError("The engine failed.")
         return update
 
-    events = listen(StreamingDecoder(submit, RecognitionOptions(), None), tone_audio(sequence), interval=0.05)
+    async def answered(start: int, events: Any) -> None:
+        """Otherwise a slow engine gets several words at once."""
+        await until(lambda: answers == len(asked))
+
+    follower = StreamingDecoder(submit, RecognitionOptions(), None)
+    events = listen(follower, tone_audio(sequence), interval=0.05, before=answered)
     assert failures
     assert texts(events) == [spoken(sequence)]
     assert opened == set()
