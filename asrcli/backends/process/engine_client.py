@@ -1,22 +1,24 @@
 """Client of the engine process: submit audio, get futures; crashes of the engine cost one job.
 
-sherpa-onnx calls `exit()` in hundreds of places, so it runs in a child process (`worker`). When the child exits, its
-jobs are retried one at a time in a new child; the job with which it exits again fails with `EngineCrashError`.
+sherpa-onnx calls `exit()` in hundreds of places, so it runs in a child process (`worker`). When the child exits, what
+it was doing is done again one at a time in a new child (`recovery`): the job with which that exits fails with
+`EngineCrashError`, and the model with which it exits is refused.
 """
 
 import contextlib
 import os
 import sys
 import threading
-from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
 
 from asrcli.audio.types import Samples
-from asrcli.backends.process.engine_job import EngineJob, fail
+from asrcli.backends.process.engine_job import EngineJob, answer, fail
 from asrcli.backends.process.engine_process import EngineProcess, PrestartedEngine, buffer_size, prestart
+from asrcli.backends.process.engine_services import EngineServices
 from asrcli.backends.process.model_failure import model_failure
+from asrcli.backends.process.recovery import Recovery
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.process.synchronization import OrderedCondition
 from asrcli.errors import (
@@ -27,9 +29,6 @@ from asrcli.errors import (
     MachineError,
     machine_error,
 )
-
-#: a model that has crashed the engine so often, without a single result, is not retried
-_MAX_CRASHES = 3
 
 
 class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
@@ -50,18 +49,10 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         with prestarted:
             self._buffer = SharedAudioBuffer(self._buffer_fd, buffer_size())
             prestarted.taken = True
-        self._services: dict[str, tuple[str, Any]] = {}
-        self._refused: dict[str, Exception] = {}
-        #: what the engine reported of the services that it has loaded
-        self._info: dict[str, dict[str, Any]] = {}
-        self._loading: dict[str, Future[Any]] = {}
+        self._services = EngineServices()
         self._in_flight: dict[int, EngineJob] = {}
-        self._retry_queue: deque[EngineJob] = deque()
-        #: services that have returned a result, and how often the others crashed the engine
-        self._has_succeeded: set[str] = set()
-        self._crashes: Counter[str] = Counter()
+        self._recovery = Recovery()
         self._failure: AsrcliError | None = None
-        self._retrying: EngineJob | None = None
         self._next_id = 0
         self._closed = False
         self._child = self._start_reader(prestarted.child)
@@ -91,33 +82,35 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
                 raise EngineClosedError("the engine was closed")
             if self._failure is not None:
                 self._start_again()
-            self._services[name] = (kind, spec)
-            self._has_succeeded.discard(name)
-            del self._crashes[name]
-            future: Future[dict[str, Any]] = Future()
-            self._loading[name] = future
-            self._send("load", name, kind, spec)
+            future = self._services.add(name, kind, spec)
+            if self._recovery.at_work:
+                self._recovery.add((), [name])
+            else:
+                self._ask(name)
         future.add_done_callback(self._raise_limit)
         return future
 
     def has(self, name: str) -> bool:
         """Whether a service is loaded under this name, or loading. False once it could not be reloaded."""
         with self._changed:
-            return name in self._services
+            return name in self._services.specs
 
     def backend(self, name: str) -> str | None:
         """The engine that runs a service; None until it is loaded."""
-        return self._info.get(name, {}).get("backend")
+        return self._services.backend(name)
 
     def notices(self, name: str) -> tuple[str, ...]:
         """What the user should know of how a service was loaded; empty until it is."""
-        return tuple(self._info.get(name, {}).get("notices", ()))
+        return self._services.notices(name)
 
     def unload(self, name: str) -> None:
         """Release a service and its memory once its running jobs are done."""
         with self._changed:
-            self._services.pop(name, None)
+            self._services.remove(name)
             self._send("unload", name)
+            lost = self._drop_orphans() if self._recovery.at_work else []
+        for future in lost:
+            fail(future, EngineClosedError(f"the model {name} was unloaded"))
 
     def submit(
         self, name: str, samples: Samples, request: Any = None, *, priority: int = 0, order: int = 0,
@@ -153,10 +146,10 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         with self._changed:
             if self._closed:
                 return
-            self._closed, abandoned = True, [*(job.future for job in self._held()), *self._loading.values()]
-            self._retrying = None
-            for held in (self._loading, self._in_flight, self._retry_queue):
-                held.clear()
+            self._closed, held = True, [*self._in_flight.values(), *self._recovery.jobs]
+            abandoned = [*(job.future for job in held), *self._services.loading.values()]
+            self._recovery = Recovery()
+            self._in_flight.clear()
             self._changed.notify_all()
         self._child.end()
         self._reader.join(timeout=5)
@@ -179,9 +172,9 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
                 raise EngineClosedError("the engine was closed")
             if self._failure is not None:
                 raise self._failure
-            if job.service not in self._services:
-                raise self._refused.get(job.service) or EngineError(f"no service {job.service!r} is loaded")
-            if not self._retry_queue and self._retrying is None and len(self._in_flight) < self._limit:
+            if job.service not in self._services.specs:
+                raise self._services.refused.get(job.service) or EngineError(f"no service {job.service!r} is loaded")
+            if not self._recovery.at_work and len(self._in_flight) < self._limit:
                 start = self._buffer.allocate(job.length) if job.length else 0
             return start is not None
 
@@ -190,6 +183,10 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         self._buffer.view(start, job.length)[:] = samples
         self._next_id += 1
         job.id, job.start = self._next_id, start
+
+    def _ask(self, name: str) -> None:
+        self._services.asked.add(name)
+        self._send("load", name, *self._services.specs[name])
 
     def _send(self, *message: Any) -> None:
         # The reader sees the end of the connection, and restarts the child.
@@ -226,34 +223,28 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         with self._changed:
             for job_id, result, error in answers:
                 job = self._in_flight.pop(job_id, None)
-                if self._retrying is not None and self._retrying.id == job_id:
-                    job, self._retrying = self._retrying, None
-                    self._retry_next()
+                if self._recovery.job is not None and self._recovery.job.id == job_id:
+                    job = self._recovery.done()
+                    self._go_on()
                 if job is not None:
                     self._buffer.release(job.start, job.length)
                     if error is None:
-                        self._has_succeeded.add(job.service)
+                        self._services.succeeded(job.service)
                     done.append((job.future, result, error))
             self._changed.notify_all()
         for future, result, error in done:
-            if error is not None:
-                fail(future, error)
-            elif future.set_running_or_notify_cancel():
-                future.set_result(result)
+            answer(future, result, error)
 
     def _on_loaded(self, name: str, info: dict[str, Any] | None, error: Exception | None) -> None:
         with self._changed:
-            future = self._loading.pop(name, None)
-            if future is None:
-                return  # closed meanwhile
-            if info is not None:
-                self._info[name] = info
-            lost = [] if error is None else self._refuse([name], error)
-        if error is None:
-            future.set_result(info)
-        else:
-            for loser in [future, *lost]:
-                fail(loser, error)
+            if self._closed:
+                return
+            if self._recovery.load == name:
+                self._recovery.done()
+            waiting = self._services.loaded(name, info or {}) if error is None else self._refuse([name], error)
+            self._go_on()
+        for future in waiting:
+            answer(future, info, error)
 
     def _raise_limit(self, done: Future[dict[str, Any]]) -> None:
         """Allow two batches a thread in flight, now that their size is known, and one job more (see `JobQueue`)."""
@@ -264,76 +255,75 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
                 self._changed.notify_all()
 
     def _refuse(self, names: Iterable[str], error: Exception) -> list[Future[Any]]:
-        """Remove services that cannot be loaded; returns the futures of their jobs, which the caller fails."""
-        for name in names:
-            self._services.pop(name, None)
-            self._refused[name] = error
-        lost = [job for job in self._held() if job.service not in self._services]
-        for job in lost:
+        """Remove services that cannot be loaded; the futures of them and their jobs, which the caller fails."""
+        waiting = [future for name in names for future in self._services.refuse(name, error)]
+        return waiting + self._drop_orphans()
+
+    def _drop_orphans(self) -> list[Future[Any]]:
+        """Forget the jobs of services that are gone, which have not begun; their futures, which the caller fails."""
+        orphans = self._recovery.drop(lambda job: job.service not in self._services.specs)
+        orphans += [job for job in self._in_flight.values() if job.service not in self._services.specs]
+        for job in orphans:
             self._in_flight.pop(job.id, None)
             self._buffer.release(job.start, job.length)
-        self._retry_queue = deque(job for job in self._retry_queue if job.service in self._services)
-        if self._retrying in lost:
-            self._retrying = None
-            self._retry_next()
         self._changed.notify_all()
-        return [job.future for job in lost]
-
-    def _held(self) -> list[EngineJob]:
-        return [*self._in_flight.values(), *self._retry_queue, *([self._retrying] if self._retrying else [])]
+        return [job.future for job in orphans]
 
     # -- after a crash -----------------------------------------------------------------------------------------------
 
     def _on_exit(self, dead: EngineProcess) -> None:
-        ended = f"({dead.exit_reason()})"
+        ended, hint = f"({dead.exit_reason()})", dead.exit_hint()
         dead.connection.close()
-        hint = dead.exit_hint()
+        with self._changed:
+            job, name = self._suspected()
         problem = f"The engine could not load the model{{}} {ended}."
-        refusal = model_failure(problem, hint, self._services, [*self._loading])
+        # It reads the model's files, which may take some time.
+        refusal = model_failure(problem, hint, self._services.specs, [name] if name else [])
         with self._changed:
             if self._closed:
                 return
             self.restarts += 1
-            crashed, self._retrying = self._retrying, None
-            self._retry_queue.extend(self._in_flight.values())
-            self._in_flight.clear()
-            # A service that was loading when the child exited would end the next child as well. During a retry it was
-            # the retried job, not the services that are being reloaded.
-            loading, self._loading = ({}, self._loading) if crashed is not None else (self._loading, {})
-            failed: list[tuple[Future[Any], AsrcliError]] = [(future, refusal) for future in loading.values()]
-            failed += [(future, refusal) for future in self._refuse(loading, refusal)]
-            if crashed is not None:
-                self._buffer.release(crashed.start, crashed.length)
-                failed.append((crashed.future, EngineCrashError(f"The engine ended its process {ended}.", hint)))
-                failed += self._give_up_on(crashed.service, ended, hint)
+            self._recovery.later = [*self._in_flight.values()]
+            self._services.process_exited()
+            lost = self._refuse([name] if name else [], refusal)
+            failed: list[tuple[Future[Any], AsrcliError]] = [(future, refusal) for future in lost]
+            if job is not None:
+                self._buffer.release(job.start, job.length)
+                failed.append((job.future, EngineCrashError(f"The engine ended its process {ended}.", hint)))
+                failed += self._give_up_on(job.service, ended, hint)
             failed += self._restart()
-            self._retry_next()
+            self._go_on()
             self._changed.notify_all()
         for future, error in failed:
             fail(future, error)
 
+    def _suspected(self) -> tuple[EngineJob | None, str | None]:
+        """What ended the child if it did but one thing: a job, or loading the service of a name. Else, all that it did
+        is done one at a time.
+        """
+        if self._recovery.stepping:
+            return self._recovery.failed()
+        asked, ready = self._services.asked, self._services.ready
+        running = [job for job in self._in_flight.values() if job.service in ready]
+        if len(asked) == 1 and not running:
+            return None, next(iter(asked))
+        self._recovery.add([self._in_flight.pop(job.id) for job in running], asked)
+        return None, None
+
     def _give_up_on(self, name: str, ended: str, hint: str) -> list[tuple[Future[Any], AsrcliError]]:
         """Refuse a service that only crashes the engine; returns the futures of its jobs with their error."""
-        if name in self._has_succeeded or name not in self._services:
-            return []
-        self._crashes[name] += 1
-        if self._crashes[name] < _MAX_CRASHES:
+        if not self._services.crashed(name):
             return []
         problem = f"The model{{}} crashes the engine with every chunk {ended}."
-        refused = model_failure(problem, hint, self._services, [name])
-        loading = [self._loading.pop(name)] if name in self._loading else []
-        return [(future, refused) for future in [*loading, *self._refuse([name], refused)]]
+        refused = model_failure(problem, hint, self._services.specs, [name])
+        return [(future, refused) for future in self._refuse([name], refused)]
 
     def _restart(self) -> list[tuple[Future[Any], AsrcliError]]:
-        """Start a new child with all services; if that fails, returns every job's future with its error."""
+        """Start a new child; if that fails, returns every job's future with its error."""
         try:
             self._start_again()
         except AsrcliError as error:
-            loading, self._loading = list(self._loading.values()), {}
-            return [(future, error) for future in [*loading, *self._refuse(list(self._services), error)]]
-        for name, (kind, spec) in self._services.items():
-            self._loading.setdefault(name, Future())
-            self._send("load", name, kind, spec)
+            return [(future, error) for future in self._refuse([*self._services.specs], error)]
         return []
 
     def _start_again(self) -> None:
@@ -344,7 +334,17 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             raise self._failure from error
         self._failure = None
 
-    def _retry_next(self) -> None:
-        if self._retry_queue:
-            self._retrying = self._retry_queue.popleft()
-            self._send(*self._retrying.message())
+    def _go_on(self) -> None:
+        """Begin the next step of a recovery. After the last, the child gets all else at once."""
+        step = self._recovery.next(self._services.ready, self._services.specs)
+        if isinstance(step, EngineJob):
+            self._send(*step.message())
+        elif step is not None:
+            self._ask(step)
+        elif not self._recovery.at_work:
+            for name in self._services.unasked():
+                self._ask(name)
+            for job in self._recovery.take_later():
+                if job.id in self._in_flight:
+                    self._send(*job.message())
+            self._changed.notify_all()

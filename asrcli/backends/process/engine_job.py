@@ -32,3 +32,11 @@ def fail(future: Future[Any], error: Exception) -> None:
     """Give a future its exception, unless it was cancelled."""
     if future.set_running_or_notify_cancel():
         future.set_exception(error)
+
+
+def answer(future: Future[Any], result: Any, error: Exception | None) -> None:
+    """Give a future its result, or the exception if there is one, unless it was cancelled."""
+    if error is not None:
+        fail(future, error)
+    elif future.set_running_or_notify_cancel():
+        future.set_result(result)
