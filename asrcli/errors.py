@@ -138,6 +138,10 @@ class ModelError(AsrcliError, code="model", exit_code=ExitCode.MODEL):
     """A model is not available: unknown, not installed while offline, a failed or tampered download."""
 
 
+class ModelCrashError(ModelError, EngineCrashError, code="model-crash"):
+    """A model ended the engine process at each of several chunks, and returned no result: it is not tried further."""
+
+
 class ModelNotInstalledError(ModelError, code="model-missing"):
     """The model is known but its files are not on this machine."""
 

@@ -16,6 +16,7 @@ from asrcli.errors import (
     LanguageNotSupportedError,
     MachineError,
     MissingExtraError,
+    ModelCrashError,
     ModelError,
     ModelNotInstalledError,
     OptionNotSupportedError,
@@ -122,6 +123,7 @@ class Problem:
 _TABLE: tuple[tuple[type[AsrcliError], int, str, str | None], ...] = (
     (UnknownModelError, 404, "model_not_found", "model"),
     (ModelNotInstalledError, 503, "model_not_installed", "model"),
+    (ModelCrashError, 500, "engine_error", None),
     (ModelError, 500, "model_error", "model"),
     (LanguageNotSupportedError, 400, "unsupported_language", "language"),
     (OptionNotSupportedError, 400, "unsupported_option", None),

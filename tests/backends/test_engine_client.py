@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from asrcli.backends.process.engine_client import EngineClient
-from asrcli.errors import EngineCrashError, EngineError, MachineError, ModelError
+from asrcli.errors import EngineCrashError, EngineError, MachineError, ModelCrashError, ModelError
 
 # Services that do in the engine process what an engine may do there, on request.
 SERVICE = """
@@ -322,7 +322,7 @@ def test_a_model_that_only_kills_the_engine_is_given_up(kind: str) -> None:
         host.load("echo", kind, None)
         futures = [host.submit("echo", audio(1), "abort") for _ in range(4)]
         errors = [future.exception(60) for future in futures]
-        assert [type(error) for error in errors] == [EngineCrashError] * 3 + [ModelError]
+        assert [type(error) for error in errors] == [EngineCrashError] * 3 + [ModelCrashError]
         with pytest.raises(ModelError, match=r"with every chunk .*bad metadata"):
             host.submit("echo", audio(1))
         host.load("echo", kind, None)  # the user has repaired it

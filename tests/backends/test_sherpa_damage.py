@@ -16,7 +16,7 @@ from asrcli.backends.process.model_failure import model_failure
 from asrcli.backends.registry import backend_of
 from asrcli.backends.sherpa.exports import explanation
 from asrcli.backends.types import ModelSpec, StreamRequest
-from asrcli.errors import AsrcliError, EngineCrashError, EngineError, MachineError, ModelError
+from asrcli.errors import AsrcliError, EngineCrashError, EngineError, MachineError, ModelCrashError, ModelError
 from asrcli.options import RecognitionOptions
 from tests.tone import build, tone_audio, tone_spec
 
@@ -175,7 +175,7 @@ def test_a_model_that_ends_the_engine_with_every_chunk(copy: Callable[[str], Mod
         client.load("model", "sherpa_onnx", spec).result(timeout=100)
         jobs = [client.submit("model", tone_audio([tone]), RecognitionOptions()) for tone in range(4)]
         errors = [job.exception(timeout=100) for job in jobs]
-    assert {type(error) for error in errors} <= {EngineCrashError, ModelError}
+    assert {type(error) for error in errors} <= {EngineCrashError, ModelCrashError}
     last = errors[-1]
     assert isinstance(last, ModelError)
     assert last.message.startswith("The model model crashes the engine with every chunk (")

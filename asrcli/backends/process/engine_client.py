@@ -27,6 +27,7 @@ from asrcli.errors import (
     EngineCrashError,
     EngineError,
     MachineError,
+    ModelCrashError,
     machine_error,
 )
 
@@ -260,7 +261,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         return waiting + self._drop_orphans()
 
     def _drop_orphans(self) -> list[Future[Any]]:
-        """Forget the jobs of services that are gone, which have not begun; their futures, which the caller fails."""
+        """Forget the jobs of services that are gone, those without a start; their futures, which the caller fails."""
         orphans = self._recovery.drop(lambda job: job.service not in self._services.specs)
         orphans += [job for job in self._in_flight.values() if job.service not in self._services.specs]
         for job in orphans:
@@ -285,8 +286,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             self.restarts += 1
             self._recovery.later = [*self._in_flight.values()]
             self._services.process_exited()
-            lost = self._refuse([name] if name else [], refusal)
-            failed: list[tuple[Future[Any], AsrcliError]] = [(future, refusal) for future in lost]
+            failed = [(future, refusal) for future in self._refuse([name] if name else [], refusal)]
             if job is not None:
                 self._buffer.release(job.start, job.length)
                 failed.append((job.future, EngineCrashError(f"The engine ended its process {ended}.", hint)))
@@ -315,7 +315,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         if not self._services.crashed(name):
             return []
         problem = f"The model{{}} crashes the engine with every chunk {ended}."
-        refused = model_failure(problem, hint, self._services.specs, [name])
+        refused = model_failure(problem, hint, self._services.specs, [name], kind=ModelCrashError)
         return [(future, refused) for future in self._refuse([name], refused)]
 
     def _restart(self) -> list[tuple[Future[Any], AsrcliError]]:

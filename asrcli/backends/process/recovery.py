@@ -17,7 +17,7 @@ class Recovery:
         #: the step at present: a job, or the name of a service that is being loaded
         self.job: EngineJob | None = None
         self.load: str | None = None
-        #: jobs that had not begun: they wait for the end of the recovery
+        #: jobs that had no start: they wait for the end of the recovery
         self.later: list[EngineJob] = []
 
     @property
@@ -59,7 +59,7 @@ class Recovery:
         return job, load
 
     def take_later(self) -> list[EngineJob]:
-        """The jobs that had not begun, once."""
+        """The jobs that had no start, once."""
         later, self.later = self.later, []
         return later
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.loaded_models import LoadedModel
 from asrcli.backends.types import Hypothesis
-from asrcli.errors import EngineClosedError, EngineError
+from asrcli.errors import AsrcliError, EngineClosedError
 from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.runtime import Session
 from asrcli.server.errors import BusyError
@@ -132,13 +132,22 @@ class LiveService:
         return adapt_request(self._pool.spec(model), wanted, self._pool.hotwords)[0]
 
     def _revision(self, models: Session, options: LiveOptions) -> Revise:
-        """The text steps, in a thread."""
+        """The text steps, in a thread. Where one fails, a sentence stays as it was recognised."""
         loop = asyncio.get_running_loop()
+
+        def revised(transcript: Transcript) -> tuple[Segment, ...]:
+            try:
+                return models.revise(transcript).segments
+            except EngineClosedError:
+                raise
+            except AsrcliError as error:
+                _log.warning("live stream: a sentence as recognised, without text steps: %s", error)
+                return transcript.segments
 
         async def revise(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
             language = next((each.language for each in segments if each.language), options.recognition.language)
             transcript = Transcript("live", segments[-1].end, segments, language)
-            return (await loop.run_in_executor(self._revisers, models.revise, transcript)).segments
+            return await loop.run_in_executor(self._revisers, revised, transcript)
 
         return revise
 
@@ -155,7 +164,7 @@ class LiveService:
                 diarizer.finish()
             except EngineClosedError:
                 raise
-            except EngineError as error:
+            except AsrcliError as error:
                 _log.warning("live stream: no speakers of a sentence: %s", error)
                 return segments
             return tuple(diarizer.label(segments, chunk.start / SAMPLE_RATE)[0])

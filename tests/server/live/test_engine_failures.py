@@ -101,6 +101,29 @@ def test_openai_gets_one_failure_for_each_item(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("turns", [True, False], ids=["vad", "committed"])
+def test_openai_gets_a_failure_for_each_item_of_a_model_that_is_given_up(
+    talk: Callable[..., Any], said: bytes, turns: bool
+) -> None:
+    session: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "crashing"}}}}
+    session |= {} if turns else {"audio": {"input": {"turn_detection": None, **session["audio"]["input"]}}}
+
+    async def story(client: Client) -> list[dict[str, Any]]:
+        await client.send_json({"type": "session.update", "session": session})
+        results = []
+        for _ in range(5):
+            await append(client, said)
+            await client.send_json(COMMIT)
+            results.append((await client.hear_until(is_transcribed))[-1])
+        return results
+
+    results = talk(OPENAI[0], story)  # the third ends the model's chances, and the next session loads it again
+    assert [message["type"] for message in results] == [TRANSCRIPTION + "failed"] * 5
+    assert {message["error"]["code"] for message in results} == {"engine_error"}
+    assert all("exit status 255" in message["error"]["message"] for message in results)
+
+
+@pytest.mark.slow
 def test_realtime_answers_stop_after_a_failure(talk: Callable[..., Any], speech: np.ndarray) -> None:
     async def story(client: Client) -> list[dict[str, Any]]:
         frames: list[str | bytes] = ["START", pcm(speech[: 16000 * 2]), "STOP"]
