@@ -128,6 +128,11 @@ def test_words_that_a_model_places_have_a_length_where_there_is_room(times: list
     assert all(left[1] <= right[0] + 1e-9 for left, right in pairwise(ordered))
 
 
+def test_estimated_words_may_have_no_length() -> None:
+    assert orderly([(1.0, 1.0), (1.0, 1.5)], 10.0, estimated=True) == [(1.0, 1.0), (1.0, 1.5)]
+    assert orderly([(1.0, 1.0)], 10.0) == [(1.0, 1.02)]
+
+
 def test_words_that_begin_together_follow_each_other() -> None:
     assert [round(start, 3) for start, _ in orderly([(1.0, 1.2)] * 3 + [(1.3, 1.5)], 10.0)] == [1.0, 1.1, 1.2, 1.3]
     assert [round(start, 3) for start, _ in orderly([(1.0, 1.2)] * 3, 10.0)] == [1.0, 1.15, 1.3]
@@ -261,6 +266,8 @@ def test_endless_speech_is_divided() -> None:
     assert len(segments) > 2
     assert all(segment.end - segment.start <= 30 for segment in segments)
     assert " ".join(segment.text for segment in segments) == text
+    later, _ = assemble((chunk((1000, 1070), loud=False), Hypothesis(text)))
+    assert [segment.text for segment in later] == [segment.text for segment in segments]
 
 
 def test_a_long_segment_is_divided_in_its_later_half_at_a_clause_or_a_pause() -> None:

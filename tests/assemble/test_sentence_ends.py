@@ -70,6 +70,7 @@ def test_a_sentence_is_final_at_a_short_pause_and_decoded_once() -> None:
     speaker.speak(seconds((0.9, 4.0), (0.0, 0.5), (0.9, 0.2)))
     assert speaker.texts == [f"{TEXT}."]
     assert speaker.asked[-1] == pytest.approx(4.3, abs=0.25)
+    assert len(set(speaker.asked)) == len(speaker.asked), "the chunk's own text is that of the proposal"
     assert speaker.segmenter.clear / SAMPLE_RATE == pytest.approx(4.3, abs=0.25)
 
 
@@ -258,6 +259,9 @@ def test_no_word_is_lost_or_repeated_at_a_cut(seed: int) -> None:
     speaker = Sentences(" ".join(words), hangover=float(random.choice([0.1, 0.4, 0.8])))
     speaker.speak(np.concatenate([speaker.sound(pauses), np.zeros(4 * SAMPLE_RATE, np.float32)]))
     assert " ".join(" ".join(speaker.texts).split()) == " ".join(words)
+    for each in speaker.decoded:
+        written = each.hypothesis.text.split()
+        assert "".join(token.text for token in each.hypothesis.tokens).split()[: len(written)] == written
 
 
 def test_text_that_is_being_written_is_shown_once_it_is_longer() -> None:

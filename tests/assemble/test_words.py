@@ -65,6 +65,10 @@ def test_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
+def test_marks_that_open_one_word_stay_apart_as_they_are_written() -> None:
+    assert words('( " a') == ['( " a']
+
+
 def test_thai_is_divided_into_clusters_without_spaces() -> None:
     found = split_words("สวัสดีครับ เพื่อน")
     assert "".join(word.text for word in found) == "สวัสดีครับเพื่อน"

@@ -423,6 +423,14 @@ def test_signs_that_no_format_can_hold_are_left_out() -> None:
     assert clean("\u200fa\u200db") == "\u200fa\u200db", "marks of direction and joiners stay"
 
 
+def test_pieces_have_the_speaker_of_their_word_and_the_language_of_their_segment() -> None:
+    first = Segment(0, 0.0, 1.0, "a b", (Word("a", 0, 0.4, speaker="Ann"), Word("b", 0.5, 1)), language="de")
+    second = replace(first, id=1, start=2.0, end=3.0, words=(Word("c", 2, 3),), speaker="Bob", language=None)
+    tracks = speaker_tracks(Transcript("a.wav", 9.0, (first, second), language="en"), 9000, 40)
+    found = [(track.speaker, piece.word.text, piece.language) for track in tracks for piece in track.pieces]
+    assert found == [("Ann", "a", "de"), (None, "b", "de"), ("Bob", "c", "en")]
+
+
 def test_no_segments_no_cues() -> None:
     assert shape(Transcript("a.wav", 0.0), CueOptions()) == []
     assert shape(Transcript("a.wav", 3.0, (Segment(0, 1.0, 2.0, " "),)), CueOptions()) == []
@@ -561,6 +569,11 @@ def test_the_second_of_two_voices_waits_until_the_first_can_be_read(
     timing = replace(TIMING, dialogue=False)
     cues = schedule([first, second, block(third, third + 2000, 10)], timing)
     assert [cue.start for cue in cues] == [0, expected, third]
+    # The same behind a cue of another time, which is displayed long enough.
+    later = [replace(each, start=each.start + 20_000, end=each.end + 20_000) for each in (first, second)]
+    last = block(third + 20_000, third + 22_000, 10)
+    cues = schedule([block(0, 2000, 10), *later, last], replace(timing, limit=timing.limit + 20_000))
+    assert [cue.start for cue in cues] == [0, 20_000, expected + 20_000, third + 20_000]
 
 
 @pytest.mark.parametrize(

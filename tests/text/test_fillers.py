@@ -56,6 +56,7 @@ def cleared(text: str, language: str | None = None, **spoken_how: Any) -> str | 
         ("en", "Well, um, yes; uh, no.", "Well yes no."),
         ("en", "Um, uh, er, yes.", "Yes."),
         ("en", "(Um, yes) he said.", "(Yes) he said."),
+        ("en", "He said (um, yes) and left.", "He said (yes) and left."),
         ("en", "Is it um?", "Is it?"),
         ("en", "um yes", "yes"),
         ("en", "um Yes. uh no", "Yes. no"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import pytest
@@ -108,6 +109,34 @@ def test_the_grammar_gets_what_may_hold_numbers_and_leaves_no_space_before_marks
     assert itn._normalized("in 1984 . That is 2 % of it", str) == "in 1984. That is 2% of it"
 
 
+@pytest.fixture
+def small_grammar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the extra's grammars, one of two phrases."""
+
+    class InverseNormalizer:
+        def __init__(self, cache_dir: str | None) -> None:
+            del cache_dir
+
+        def normalize(self, text: str) -> str:
+            return text.replace("twenty five", "25").replace("for example", "e.g.")
+
+    grammar: Any = ModuleType("grammar")
+    grammar.InverseNormalizer = InverseNormalizer
+    monkeypatch.setattr(itn, "find_spec", lambda _: grammar)
+    monkeypatch.setattr(itn, "import_module", lambda _: grammar)
+
+
+def test_what_the_grammar_writes_keeps_times_and_is_judged_by_word(small_grammar: None, tmp_path: Path) -> None:
+    before = spoken("for example we saw twenty five men", "en")
+    (after,) = ItnStep(tmp_path)(before).segments
+    assert after.text == join_words(after.words) == "for example we saw 25 men"
+    assert [(word.text, word.start) for word in after.words[3:]] == [("saw", 3), ("25", 4), ("men", 6)]
+    unplaced = replace(before, segments=(replace(before.segments[0], words=()),))
+    assert ItnStep(tmp_path)(unplaced).segments[0].text == "e.g. we saw 25 men", "there are no words to judge"
+    unwanted = spoken("for example men", "en")
+    assert ItnStep(tmp_path)(unwanted).segments == unwanted.segments
+
+
 def test_changes_that_are_not_wanted_are_not_made() -> None:
     words = spoken("for example it made three million euros", "en").segments[0].words
     found = rewrite_words(words, "e.g. it made €3 million", is_number)
@@ -178,6 +207,12 @@ def test_a_word_of_several_characters_is_compared_by_character() -> None:
     ]  # fmt: skip
     kept = rewrite_words([word], "三十五元", lambda *_: False)
     assert [part.space_before for part in kept] == [True, False, False, False]
+    refused = rewrite_words([word], "35元", lambda *_: False)
+    assert [(part.text, part.space_before) for part in refused] == [
+        ("三", True), ("十", False), ("五", False), ("元", False),
+    ]  # fmt: skip
+    (first, *_) = rewrite_words([replace(word, space_before=False)], "35元", lambda *_: False)
+    assert not first.space_before
 
 
 @pytest.mark.parametrize(

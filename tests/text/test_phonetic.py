@@ -108,3 +108,6 @@ def test_without_the_extra_the_message_names_the_command(monkeypatch: pytest.Mon
     with pytest.raises(MissingExtraError, match="pypinyin") as error:
         PhoneticStep([Hotword(text="x")])
     assert pip_install("hotwords") in error.value.hint
+    monkeypatch.setattr(phonetic, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"needs pypinyin and jellyfish\."):
+        PhoneticStep([Hotword(text="x")])

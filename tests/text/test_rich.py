@@ -42,3 +42,4 @@ def test_a_segment_as_sensevoice_writes_it() -> None:
         == "<|zh|><|HAPPY|><|Speech|><|withitn|>您好"
     )
     assert to_raw(segment(0, "x", event="bgm"), itn=False) == "<|auto|><|EMO_UNKNOWN|><|BGM|><|woitn|>x"
+    assert "<|Speech|>" in to_raw(segment(0, "x"))

@@ -275,6 +275,7 @@ def test_a_change_of_level_within_a_region_is_followed_in_stretches_of_three_sec
     # From the one to the other over 0.1 s: what lies outside is untouched by the neighbour's gain.
     assert curve[round(3.94 * RATE)] == pytest.approx(5, abs=0.1)
     assert curve[round(4.06 * RATE)] == pytest.approx(15, abs=0.1)
+    assert curve[round(3.97 * RATE)] > 6
     assert 5.5 < curve[round(3.99 * RATE)] < curve[round(4.02 * RATE)] < 14
 
 

@@ -597,6 +597,14 @@ def test_a_pause_is_proposed_once_and_speech_is_not() -> None:
     assert segmenter.proposal() is None
 
 
+def test_speech_is_proposed_wherever_it_lies_in_the_stream() -> None:
+    segmenter = Segmenter(VadOptions(pad_before=0.0, pad_after=0.0), 3.0, detector=Loudness())
+    segmenter.push(stream([0.0] * 100 + [0.9] * 20 + [0.0] * 12))
+    proposed = segmenter.proposal()
+    assert proposed is not None
+    assert (proposed.start, proposed.end) == (100 * WINDOW, 120 * WINDOW)
+
+
 def test_speech_too_long_for_a_chunk_is_not_proposed() -> None:
     segmenter = Segmenter(VadOptions(pad_before=0.0, pad_after=0.0), 3.0, detector=Loudness())
     assert segmenter.push(seconds((0.9, 1.4), (0.0, 0.4), (0.9, 1.4), (0.0, 0.4))) == []
