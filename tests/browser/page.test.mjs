@@ -78,11 +78,15 @@ describe("the page", { timeout: 600_000 }, () => {
 
     const word = page.locator(".word", { hasText: "wisdom" }).first();
     const start = Number(await word.getAttribute("data-start"));
+    // Noted as it happens: a busy machine would look at a later moment.
+    await page.evaluate(() => {
+      document.addEventListener("seeking", ({ target }) => (globalThis.sought ??= target.currentTime), { capture: true });
+    });
     await word.click();
     await page.waitForFunction((at) => document.querySelector("audio").currentTime > at, start);
     await page.waitForSelector(".word.heard");
-    const now = await page.evaluate(() => document.querySelector("audio").currentTime);
-    assert.ok(now < start + 5, `plays from ${start}, is at ${now}`);
+    const sought = await page.evaluate(() => globalThis.sought);
+    assert.ok(Math.abs(sought - start) < 0.1, `plays from ${sought}, not from ${start}`);
 
     const txt = await download(page, "txt");
     assert.match(txt.text, /^It was the best of times/);

@@ -105,6 +105,26 @@ def listen(
     return asyncio.run(story())
 
 
+class InStep:
+    """Waits, as `before` of `listen`, for all answers of the engine: a slow one would get several words at once."""
+
+    def __init__(self) -> None:
+        self._asked = self._answered = 0
+
+    def counting(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        async def counted(*request: Any) -> Any:
+            self._asked += 1
+            try:
+                return await ask(*request)
+            finally:
+                self._answered += 1
+
+        return counted
+
+    async def __call__(self, start: int, events: Any) -> None:
+        await until(lambda: self._answered == self._asked)
+
+
 def spoken(sequence: list[int]) -> str:
     return " ".join(WORDS[tone] for tone in sequence if tone is not None)
 
@@ -163,16 +183,14 @@ def test_noise_without_words_is_no_sentence(recognise: Callable[..., Any]) -> No
 
 @pytest.mark.parametrize("second_pass", [True, False])
 def test_a_streaming_model_sends_partial_results(
-    host: EngineClient, say: Callable[..., Any], recognise: Callable[..., Any], second_pass: bool
+    say: Callable[..., Any], recognise: Callable[..., Any], second_pass: bool
 ) -> None:
     first, second = [3, 1, 5, 2], [0, 4, 6]
     audio = tone_audio([*first, *PAUSES, *second])
-    follower = StreamingDecoder(say, RecognitionOptions(), redecoding(recognise) if second_pass else None)
-
-    async def answered(start: int, events: list[SentenceBegan | Partial | SentenceEnded]) -> None:
-        await until(lambda: not host._in_flight)
-
-    events = listen(follower, audio, interval=0.1, before=answered)
+    in_step = InStep()
+    second_decoder = redecoding(in_step.counting(recognise)) if second_pass else None
+    follower = StreamingDecoder(in_step.counting(say), RecognitionOptions(), second_decoder)
+    events = listen(follower, audio, interval=0.1, before=in_step)
     assert texts(events) == [spoken(first), spoken(second)]
     for index, sequence in ((1, first), (2, second)):
         partials = [event for event in events if isinstance(event, Partial) and event.index == index]
@@ -250,26 +268,18 @@ def test_a_partial_result_that_fails_doubles_no_words(say: Any) -> None:
     sequence = [3, 1, 5, 2, 0, 4, 6]
     failures: list[str] = []
     opened: set[str] = set()
-    asked: list[StreamRequest] = []
-    answers = 0
+    in_step = InStep()
 
     async def submit(samples: Any, request: StreamRequest) -> Any:
-        nonlocal answers
-        asked.append(request)
         (opened.discard if request.action == "drop" else opened.add)(request.stream)
         update = await say(samples, request)
-        answers += 1
         if request.action == "feed" and update.current.text.count(" ") == len(failures) + 1 and len(failures) < 3:
             failures.append(update.current.text)
             raise EngineError("The engine failed.")
         return update
 
-    async def answered(start: int, events: Any) -> None:
-        """Otherwise a slow engine gets several words at once."""
-        await until(lambda: answers == len(asked))
-
-    follower = StreamingDecoder(submit, RecognitionOptions(), None)
-    events = listen(follower, tone_audio(sequence), interval=0.05, before=answered)
+    follower = StreamingDecoder(in_step.counting(submit), RecognitionOptions(), None)
+    events = listen(follower, tone_audio(sequence), interval=0.05, before=in_step)
     assert failures
     assert texts(events) == [spoken(sequence)]
     assert opened == set()
