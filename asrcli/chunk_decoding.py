@@ -2,7 +2,8 @@
 
 Engines have limits (tokens a second, positions of a cache), stop early, and fail at single chunks; most of them do not
 report it. A chunk whose hypothesis cannot be complete is cut at its best pause, at most three times; what has no text
-then is a gap.
+then is a gap. One that the memory does not suffice for is decoded once again: the engine's batches are smaller then. It
+is not cut, or its words would depend on the memory.
 
 Where the model detects the language, that of a few words is often wrong. A short chunk in another language than both of
 its neighbours, or one whose words are unsure, is decoded again in theirs. Others stay as they are: people change their
@@ -20,7 +21,7 @@ from typing import Self
 from asrcli.assemble.coverage import LEAST_COVERAGE, is_doubtful, said_seconds, shortfall, spoken_seconds
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
-from asrcli.errors import AsrcliError, EngineClosedError, EngineCrashError, EngineError
+from asrcli.errors import AsrcliError, EngineClosedError, EngineCrashError, EngineError, EngineMemoryError
 from asrcli.options import RecognitionOptions
 from asrcli.transcript import Gap, GapReason
 from asrcli.vad.packing import divide
@@ -86,11 +87,14 @@ def gaps_of(decoded: Iterable[DecodedChunk], channel: int | None = None) -> tupl
 class ChunkQueue:
     """Chunks of one channel at the backend; the hypotheses come back in order."""
 
-    def __init__(self, submit: Submit, *, compare_languages: bool = False) -> None:
-        """With `compare_languages`, a chunk whose language may be wrong waits for its neighbour."""
+    def __init__(self, submit: Submit, *, recorded: bool = False) -> None:
+        """With `recorded`, the input is no live stream: a chunk whose language may be wrong waits for its neighbour,
+        and one that memory is too short for fails the input, which can be read again.
+        """
         self.submit = submit
+        self._recorded = recorded
         self._attempts: deque[tuple[_Attempt, int]] = deque()
-        self._agreement = _LanguageAgreement() if compare_languages else None
+        self._agreement = _LanguageAgreement() if recorded else None
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -105,7 +109,7 @@ class ChunkQueue:
 
     def take(self, *, wait: bool) -> Iterator[DecodedChunk]:
         """The chunks that are complete, in order; with `wait`, all of them. Raises AsrcliError: the backend cannot
-        recognise anything any more.
+        recognise anything any more; EngineMemoryError: memory is too short for a recording.
         """
         taken = self._take(wait=wait)
         return self._agreement.settle(taken, last=wait) if self._agreement else taken
@@ -121,6 +125,8 @@ class ChunkQueue:
             if self._attempts:
                 clear = min(clear, self._attempts[0][0].start)
             for decoded, following in zip_longest(done, done[1:]):
+                if self._recorded and isinstance(decoded.error, EngineMemoryError):
+                    raise decoded.error
                 yield replace(decoded, clear=following.chunk.start if following else clear)
 
 
@@ -144,6 +150,7 @@ class _Attempt:
         self._own: DecodedChunk | None = None
         self._parts: list[_Attempt] = []
         self._results: list[DecodedChunk] | None = None
+        self._lacked_memory = False
         self.start = chunk.start
 
     def results(self, *, wait: bool) -> list[DecodedChunk] | None:
@@ -152,7 +159,12 @@ class _Attempt:
             if self._own is None:
                 if self._future is None or not (wait or self._future.done()):
                     return None
-                self._own = judge(self._chunk, self._future.result)
+                own = judge(self._chunk, self._future.result)
+                if isinstance(own.error, EngineMemoryError) and not self._lacked_memory:
+                    self._lacked_memory = True
+                    self._future = self._submit(self._chunk.samples, self._request)
+                    return self.results(wait=wait)
+                self._own = own
                 if self._may_be_of_another_language(self._own):
                     self._own = replace(self._own, again=partial(self._again, self._chunk.samples))
                 self._future = None
@@ -197,7 +209,7 @@ def judge(chunk: Chunk, result: Callable[[], Hypothesis]) -> DecodedChunk:
 def parts_to_decode(chunk: Chunk, own: DecodedChunk, depth: int) -> list[Chunk]:
     """The parts of a chunk to decode as well, where `own` is or may be incomplete; `depth`: divisions so far."""
     # An engine process that dies at a chunk is restarted twice: once is enough.
-    if depth == _DEEPEST or isinstance(own.error, EngineCrashError):
+    if depth == _DEEPEST or isinstance(own.error, EngineCrashError | EngineMemoryError):
         return []
     return divide(chunk) if own.missing or (depth == 0 and is_doubtful(chunk, own.hypothesis)) else []
 

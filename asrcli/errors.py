@@ -126,6 +126,10 @@ class EngineCrashError(EngineError, code="engine-crash"):
     """The engine process died twice at the same chunk."""
 
 
+class EngineMemoryError(EngineError, code="engine-memory", exit_code=ExitCode.MACHINE):
+    """The machine, or its device, lacks memory or another resource for one chunk."""
+
+
 class EngineClosedError(EngineError, code="engine-closed"):
     """The engine or the connection to a server was closed, or the job was cancelled; nothing more is recognised."""
 

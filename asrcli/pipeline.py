@@ -138,8 +138,8 @@ def transcribe(
     order: int = 0,
 ) -> Transcript:
     """Transcribe one input. `listener` receives progress and each segment as it is recognised; of the inputs in
-    progress, those of lower `order` are decoded first. Raises InputError: the input holds no audio that can be decoded;
-    EngineError: the engine failed at every chunk, or was closed; CancelledError: `listener.cancelled` returned true.
+    progress, those of lower `order` are decoded first. Raises InputError: there is no audio that can be decoded;
+    EngineError: the engine failed at every chunk, lacks memory or was closed; CancelledError: `listener` cancelled it.
     """
     with open_audio(source, options.audio) as stream:
         work = _Transcription(source, stream, resources, options, listener or Listener(), order=order)
@@ -200,7 +200,7 @@ class _Transcription:
             ),
             Assembler(language=options.recognition.language),
             channel,
-            ChunkQueue(self._submit_chunk, compare_languages=not self._source_is_live),
+            ChunkQueue(self._submit_chunk, recorded=not self._source_is_live),
             detector,
         )
 

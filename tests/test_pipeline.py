@@ -20,10 +20,19 @@ from asrcli.backends.loaded_models import LoadedModel
 from asrcli.backends.moonshine.recognizer import MoonshineRecognizer
 from asrcli.backends.types import Hypothesis
 from asrcli.chunk_decoding import DecodedChunk, gaps_of
-from asrcli.errors import CancelledError, EngineError, InputError, LanguageNotSupportedError, OptionNotSupportedError
+from asrcli.errors import (
+    CancelledError,
+    EngineError,
+    EngineMemoryError,
+    ExitCode,
+    InputError,
+    LanguageNotSupportedError,
+    OptionNotSupportedError,
+)
 from asrcli.listener import Listener
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, Hotword, RecognitionOptions, TranscribeOptions, VadOptions
+from asrcli.pipeline import Resources, transcribe
 from asrcli.runtime import Runtime
 from asrcli.transcript import Gap, Segment, Transcript
 from asrcli.vad.types import Chunk, Region
@@ -284,6 +293,45 @@ def test_what_is_taken_of_a_stream_is_not_held(
     assert {part.language for part in taker.parts} == {whole.language}
     assert (transcript.segments, transcript.warnings) == ((), whole.warnings)
     assert (transcript.duration, transcript.language) == (whole.duration, whole.language)
+
+
+class ShortOfMemory:
+    """A backend whose memory is too short for the first chunk."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend, self._first = backend, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def submit(self, samples: np.ndarray, *arguments: Any, **options: Any) -> Any:
+        self._first = self._first or samples.tobytes()
+        if samples.tobytes() != self._first:
+            return self._backend.submit(samples, *arguments, **options)
+        failed: Future[Any] = Future()
+        failed.set_exception(EngineMemoryError("std::bad_alloc"))
+        return failed
+
+
+def test_where_memory_is_short_a_recording_fails_and_a_stream_has_a_gap(
+    tones: Runtime, tone_audio: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    options = TranscribeOptions(vad=VadOptions(enabled=False, max_chunk=5.0))
+    file = write(tmp_path / "tones.wav", tone_audio([1, 2, 3, 5, 4, 0] * 4))
+
+    def short() -> Resources:
+        assert tones.resources is not None
+        return replace(tones.resources, backend=ShortOfMemory(tones.resources.backend))
+
+    whole = tones.transcribe(file, options)
+    with pytest.raises(EngineMemoryError) as caught:
+        transcribe(file, short(), options)
+    assert caught.value.exit_code is ExitCode.MACHINE
+    with (tmp_path / "tones.wav").open("rb") as stream:
+        heard = transcribe(Source("stdin", None, stream, live=True), short(), options)
+    assert [(gap.start, gap.reason) for gap in heard.gaps] == [(0.0, "engine error")]
+    assert heard.text
+    assert whole.text.endswith(heard.text)
 
 
 class Canceller(Listener):

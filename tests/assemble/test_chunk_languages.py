@@ -39,7 +39,7 @@ def decode(
         future.set_result(Hypothesis(text.strip(), language=language, event=None if text else "bgm", unsure=not sure))
         return future
 
-    queue = ChunkQueue(submit, compare_languages=compare)
+    queue = ChunkQueue(submit, recorded=compare)
     at = 0.0
     found = []
     for seconds, *_ in heard:

@@ -16,7 +16,7 @@ from asrcli.assemble.pauses import speech_spans
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis, Token
 from asrcli.chunk_decoding import ChunkQueue
-from asrcli.errors import EngineClosedError, EngineCrashError, EngineError
+from asrcli.errors import EngineClosedError, EngineCrashError, EngineError, EngineMemoryError
 from asrcli.options import RecognitionOptions
 from asrcli.vad.packing import divide
 from asrcli.vad.types import LEVEL_HOP, Chunk, Region
@@ -208,6 +208,22 @@ def test_no_later_chunk_begins_before_the_position_that_is_clear() -> None:
     starts = [decoded.chunk.start for decoded in found]
     assert len(found) > len(chunks)
     assert [decoded.clear for decoded in found] == [*starts[1:], 40 * SAMPLE_RATE]
+
+
+@pytest.mark.parametrize(("lacking", "expected"), [(1, (WORDS, None)), (2, ("", "engine error"))])
+def test_a_chunk_that_memory_is_too_short_for_is_decoded_whole_again_and_not_cut(
+    lacking: int, expected: tuple[str, str | None]
+) -> None:
+    calls: list[float] = []
+
+    def answer(seconds: float) -> Hypothesis:
+        calls.append(seconds)
+        if len(calls) <= lacking:
+            raise EngineMemoryError("std::bad_alloc")
+        return Hypothesis(WORDS)
+
+    assert decode(speech_chunk((0.2, 3.2), (4.0, 7.0)), answer) == [expected]
+    assert calls == [calls[0]] * 2
 
 
 def test_an_engine_that_crashes_at_a_chunk_is_asked_once() -> None:

@@ -19,11 +19,11 @@ from asrcli.backends.device import torch_device
 from asrcli.backends.funasr.check import folder_of
 from asrcli.backends.funasr.importing import import_toolkit
 from asrcli.backends.funasr.requests import arguments_of, hypothesis_of
-from asrcli.backends.process.batches import first_line, padded
+from asrcli.backends.process.batches import engine_error, first_line, padded
 from asrcli.backends.types import Answer, DecodeJob, Hypothesis, ModelSpec
 from asrcli.backends.vllm.engine import Output, VllmEngine
 from asrcli.backends.vllm.options import BATCH
-from asrcli.errors import AsrcliError, EngineError, MissingExtraError, ModelError
+from asrcli.errors import AsrcliError, MissingExtraError, ModelError
 
 #: shorter chunks are padded with silence: the encoder needs a few frames
 _SHORTEST = SAMPLE_RATE // 2
@@ -85,7 +85,7 @@ class NanoOnVllm:
         except AsrcliError as error:
             answer(error)
         except Exception as error:  # noqa: BLE001 - FunASR's, of whatever kind: of this chunk alone
-            answer(EngineError(f"FunASR failed at a chunk: {first_line(error)}"))
+            answer(engine_error(f"FunASR failed at a chunk: {first_line(error)}", error))
 
     def _recognise(self, call: "_Call") -> Hypothesis:
         asked = arguments_of(self._spec, call.job.request)

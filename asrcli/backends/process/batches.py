@@ -11,7 +11,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import DecodeJob, Hypothesis, Service
-from asrcli.errors import AsrcliError, EngineError, machine_error
+from asrcli.errors import AsrcliError, EngineError, EngineMemoryError, machine_error
 from asrcli.options import RecognitionOptions
 
 #: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples (not on
@@ -21,6 +21,8 @@ _LONGEST = 30 * SAMPLE_RATE
 
 #: how CUDA's libraries report it; `machine_error` finds the host's reports
 _DEVICE_IS_FULL = re.compile("out of memory|_ALLOC_FAILED", re.IGNORECASE)
+
+_SMALLER = "There is not enough memory: use fewer --jobs, a shorter --max-chunk, or --device cpu."
 
 _Result = TypeVar("_Result")
 
@@ -198,13 +200,18 @@ def decode_in_halves(
             for part in (chunks[:half], chunks[half:])
             for answer in decode_in_halves(service, part, decode, engine, errors)
         ]
-    hint = "Use fewer --jobs, a shorter --max-chunk, or --device cpu." if full else ""
-    return [EngineError(f"{engine} failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {problem}", hint)]
+    message = f"{engine} failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {problem}"
+    return [EngineMemoryError(message, _SMALLER) if full else EngineError(message)]
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an engine failed because the memory of the machine or of its device is full."""
     return machine_error(error) is not None or _DEVICE_IS_FULL.search(str(error)) is not None
+
+
+def engine_error(message: str, error: Exception, hint: str = "") -> EngineError:
+    """The error of one chunk whose decoding raised `error`."""
+    return EngineMemoryError(message, _SMALLER) if is_out_of_memory(error) else EngineError(message, hint)
 
 
 def padded(samples: Samples, length: int) -> Samples:

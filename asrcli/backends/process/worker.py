@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from asrcli.backends.process import engine_log
-from asrcli.backends.process.batches import JobQueue, PendingJob
+from asrcli.backends.process.batches import JobQueue, PendingJob, engine_error
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.registry import loader_of
 from asrcli.backends.types import DecodeJob, SchedulingService, Service
@@ -165,7 +165,8 @@ def _picklable(error: BaseException) -> AsrcliError:
     """An error that can be pickled: our own unchanged, others by name and text."""
     if isinstance(error, AsrcliError):
         return error
-    return EngineError(f"{type(error).__name__}: {error}")
+    message = f"{type(error).__name__}: {error}"
+    return engine_error(message, error) if isinstance(error, Exception) else EngineError(message)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request, explain_failure, languages_of
 from asrcli.backends.process import engine_log
+from asrcli.backends.process.batches import engine_error
 from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.process.synchronization import LruCache, SharedLock
 from asrcli.backends.registry import is_streaming
@@ -113,9 +114,8 @@ class SherpaRecognizer:
                 "It is cut short or belongs to another model: check `files:`, or download the model again.",
             )
         except ENGINE_ERRORS as error:
-            return EngineError(
-                f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}", self._explanation
-            )
+            message = f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}"
+            return engine_error(message, error, self._explanation)
 
     @cached_property
     def _explanation(self) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request, explain_failure
+from asrcli.backends.process.batches import engine_error
 from asrcli.backends.process.synchronization import LruCache
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import sherpa_type
@@ -109,7 +110,8 @@ class StreamingRecognizer:
         except AsrcliError as error:
             return error
         except ENGINE_ERRORS as error:
-            return EngineError(f"sherpa-onnx failed at the stream {request.stream}: {error}", self._explanation)
+            message = f"sherpa-onnx failed at the stream {request.stream}: {error}"
+            return engine_error(message, error, self._explanation)
 
     @cached_property
     def _explanation(self) -> str:

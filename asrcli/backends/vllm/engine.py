@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asrcli.errors import EngineClosedError, EngineError
+from asrcli.backends.process.batches import engine_error
+from asrcli.errors import EngineClosedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class VllmEngine:
             parameters = SamplingParams(temperature=0.0, output_kind=kind, **request.parameters)
             self._engine.add_request(key, request.prompt, parameters, priority=request.priority)
         except Exception as error:  # noqa: BLE001 - the model's own, of whatever kind: of this request alone
-            request.answer(EngineError(f"vLLM refused a chunk: {type(error).__name__}: {error}"))
+            request.answer(engine_error(f"vLLM refused a chunk: {type(error).__name__}: {error}", error))
             return
         self._running[key] = request
 

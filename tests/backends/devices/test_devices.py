@@ -26,7 +26,7 @@ from asrcli.backends.registry import BACKENDS, backend_of
 from asrcli.backends.sherpa.device import has_cuda, provider_arguments
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.backends.vllm.options import prepare_process
-from asrcli.errors import EngineError, MachineError, OptionNotSupportedError
+from asrcli.errors import EngineError, EngineMemoryError, ExitCode, MachineError, OptionNotSupportedError
 from asrcli.models.registry import Registry
 from asrcli.models.suitability import automatic_model
 from asrcli.options import RecognitionOptions, readers
@@ -274,7 +274,8 @@ def test_out_of_memory_halves_the_batch_and_later_ones(error: Exception) -> None
 def test_a_chunk_that_does_not_fit_alone_is_an_error_with_a_remedy() -> None:
     engine = _SmallDevice(0, RuntimeError("CUDA out of memory"))
     (found,) = decode_in_halves(engine, [np.zeros(16000, np.float32)], engine.decode, "The engine", (RuntimeError,))
-    assert isinstance(found, EngineError)
+    assert isinstance(found, EngineMemoryError)
+    assert found.exit_code is ExitCode.MACHINE
     assert "--device cpu" in found.hint
     assert engine.batch_size == 1
 

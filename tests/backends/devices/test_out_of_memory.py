@@ -12,7 +12,9 @@ import pytest
 
 from asrcli.audio.types import Samples
 from asrcli.backends.process.batches import decode_in_halves
+from asrcli.backends.process.worker import _answer_to
 from asrcli.backends.types import DecodeJob, Hypothesis
+from asrcli.errors import EngineMemoryError
 
 #: more than any machine has, bytes
 _HUGE = 1 << 50
@@ -86,6 +88,13 @@ def test_onnxruntime() -> None:
 
 def test_numpy() -> None:
     check(lambda size: np.empty(size, np.uint8))
+
+
+def test_a_service_that_handles_no_errors_itself() -> None:
+    with pytest.raises(MemoryError) as caught:
+        np.empty(_HUGE, np.uint8)
+    (_, _, error) = _answer_to(1, caught.value)
+    assert isinstance(error, EngineMemoryError)
 
 
 @pytest.mark.parametrize(
