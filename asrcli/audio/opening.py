@@ -107,7 +107,7 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     watch = FileSnapshot(path, status)
     read = reader_of(descriptor, head)
     seen = HeaderScan() if options.raw else scan_headers(read, status.st_size, thorough=True)
-    first_samples = {start: first_sample(read, start) for start in {0, *(start for start, _ in seen.parts)}}
+    first_samples = [first_sample(read, start) for start, _ in seen.parts or ((0, 0),)]
     if seen.divided and plain_wav(head, options):
         file = os.fdopen(descriptor, "rb")
         stream = _open_stream(file, options, live=False, untrusted=untrusted)
@@ -144,18 +144,15 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
             first_sample=first_samples[0],
         )
 
-    def part(start: int, end: int) -> Reader:
-        return FfmpegReader(
-            file_url(path, start, end),
-            options,
-            uncounted=lambda: seen.counts_parts and not start,
-            first_sample=first_samples[start],
-        )
-
     try:
         reader = _in_process(descriptor, head, options, seen, untrusted=untrusted)
         if reader is None and seen.parts:
-            reader = JoinedReader([partial(part, *bounds) for bounds in seen.parts])
+            reader = JoinedReader(
+                [
+                    partial(_open_part, path, options, seen, *part)
+                    for part in zip(seen.parts, first_samples, strict=True)
+                ]
+            )
     except AudioDecodeError as refused:
         reader = _otherwise(partial(by_ffmpeg, options.start), _cut_off(refused, seen.lacking))
     reader = reader or by_ffmpeg(options.start)
@@ -170,6 +167,19 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     # Where the length is known, it need not be estimated from the missing bytes.
     lacking = 0.0 if seen.counted else seen.lacking
     return _stream(reader, options, watch=watch, rescue=rescue, lacking=lambda: lacking)
+
+
+def _open_part(path: Path, options: AudioOptions, seen: HeaderScan, bounds: tuple[int, int], first: int) -> Reader:
+    """One of several recordings in a file; `first`: number of its first sample."""
+    start, end = bounds
+    if any(start <= at < end for at, _ in seen.patches):
+        with PatchedFile(os.open(path, os.O_RDONLY), end, seen.patches, owned=True) as file:
+            file.seek(start)
+            kept = spool(b"", cast(BinaryIO, file))
+        with kept:
+            return FfmpegReader(file_url(Path(kept.name)), options)
+    counts_all = seen.counts_parts and not start
+    return FfmpegReader(file_url(path, start, end), options, uncounted=lambda: counts_all, first_sample=first)
 
 
 def _open_tracks(source: Source, options: AudioOptions) -> AudioStream:
@@ -225,13 +235,13 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
         find_ffmpeg()  # fail before anything is copied
     claim = size_declared_in(head)
     # A size that can be wrong is checked against what follows the sound; live streams have none.
-    # ffmpeg seeks in CAF, in W64 and AIFF of unknown size, and to the tag at the end of WavPack; of a compressed WAV it
-    # takes the chunks behind a sound of unknown size for sound, as what is behind NIST's, and RIFX for little-endian.
+    # ffmpeg seeks in CAF, WTV, W64 and AIFF of unknown size, and to the tag at the end of WavPack; of a compressed WAV
+    # it takes the chunks behind a sound of unknown size for sound, as what follows NIST's, and RIFX for little-endian.
     # The blocks of a VOC are followed in a file. Of a damaged NUT or AVI only the index at its end shows what the
     # decoder left out.
     seeks = (
         index_at_end(head)
-        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX", b"Crea", b"nut/", b"NIST"}
+        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX", b"Crea", b"nut/", b"NIST", b"\xb7\xd8\0\x20"}
         or head[8:12] in {b"WAVE", b"AVI "}
         or not _have_ffmpeg()
         or bool(claim and claim.fields)
@@ -280,14 +290,14 @@ def _in_process(
             # From a pipe libsndfile reads to the end, whatever length it makes of the head.
             return SoundReader(_piped(os.fdopen(descriptor, "rb")), length=scan_headers.length)
     end = scan_headers.sound_end
+    if scan_headers.parts and end is None:
+        end = scan_headers.parts[0][1]
     if header and header.encoding:
         os.lseek(descriptor, header.offset, os.SEEK_SET)
         form = (header.encoding, header.rate, header.channels)
         left = header.size if end is None else end - header.offset
         file = os.fdopen(descriptor, "rb")
         return PcmReader(file, b"", *form, size=left, name="wav", owned=True, layout=header.layout)
-    if scan_headers.parts and end is None:
-        end = scan_headers.parts[0][1]
     return SoundReader(descriptor, length=scan_headers.length, end=end, patches=scan_headers.patches)
 
 

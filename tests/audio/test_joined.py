@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -74,6 +75,93 @@ def test_joined_files(suffix: str, encode: Callable[..., Path], wav: Path, tmp_p
         decoded = Decoded(source, AudioOptions())
         assert decoded.heard() == pytest.approx(AGAIN, abs=0.2 if suffix == "wma" else 0.1)
         assert decoded.warnings == []
+
+
+#: forms that ffmpeg writes to a pipe without a length, and their suffixes
+UNCOUNTED = {
+    "wav": "s16le",
+    "au": "s16be",
+    "caf": "s16le",
+    "w64": "s16le",
+    "aiff": "s16be",
+    "sox": "s32le",
+    "ircam": "s16le",
+}
+
+
+def uncounted(program: str, wav: Path, form: str, *arguments: str) -> bytes:
+    """A recording as it comes through a pipe."""
+    command = [program, "-v", "error", "-nostdin", "-i", str(wav), "-c:a", f"pcm_{UNCOUNTED[form]}", *arguments]
+    return subprocess.run([*command, "-f", form, "pipe:1"], check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=[] if form in {"wav", "ircam"} else [pytest.mark.slow]) for form in UNCOUNTED]
+)
+def test_a_recording_behind_one_without_a_length(
+    form: str, encode: Callable[..., Path], wav: Path, programs: Path, tmp_path: Path
+) -> None:
+    """The second one was read as samples of the first one: noise, or lost."""
+    program = str(programs / "ffmpeg")
+    first = uncounted(program, wav, form)
+    path = tmp_path / "joined"
+    others = {
+        "same": uncounted(program, wav, form, "-ar", "16000"),
+        "mp3": encode(tmp_path / "a.mp3", "-i", wav).read_bytes(),
+    }
+    for other in others.values():
+        path.write_bytes(first + other)
+        for source in given(path):
+            decoded = Decoded(source, AudioOptions())
+            assert decoded.heard() == pytest.approx(AGAIN, abs=0.05)
+            assert decoded.warnings == []
+    path.write_bytes(first)
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.seconds == pytest.approx(LENGTH)
+        assert decoded.warnings == []
+
+
+@pytest.mark.parametrize("other", [("-ar", "24000"), ("-c:a", "mp2", "-f", "mp2")], ids=["mp3", "mp2"])
+def test_mp3_files_that_are_joined_in_a_stream(
+    other: tuple[str, ...], encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """What encoders add at the start of each was counted (0.1 s a file), and a tag in front of one called damage."""
+    one = encode(tmp_path / "a.mp3", "-i", wav).read_bytes()
+    path = tmp_path / "joined.mp3"
+    path.write_bytes(encode(tmp_path / "b.mp3", "-i", wav, *other).read_bytes() + 2 * one)
+    times = [*AGAIN, *(2 * LENGTH + time for time in TIMES)]
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.heard() == pytest.approx(times, abs=0.08)
+        assert decoded.warnings == []
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "aac", "ac3", "mp2"])
+def test_frames_without_a_mark_behind_a_recording_without_a_length(
+    suffix: str, encode: Callable[..., Path], wav: Path, programs: Path, tmp_path: Path
+) -> None:
+    bare = ["-write_xing", "0", "-id3v2_version", "0"] if suffix == "mp3" else []
+    frames = encode(tmp_path / f"a.{suffix}", "-i", wav, *bare).read_bytes()
+    path = tmp_path / "joined"
+    path.write_bytes(uncounted(str(programs / "ffmpeg"), wav, "wav") + frames)
+    decoded = Decoded(Source("joined", path=path), AudioOptions())
+    assert decoded.heard() == pytest.approx(AGAIN, abs=0.05)
+    assert decoded.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"), [("wav", "ac3"), ("wav", "libmp3lame"), ("w64", "mp2"), ("wav", "adpcm_ms")]
+)
+def test_frames_in_a_recording_without_a_length_start_no_other_one(
+    form: str, codec: str, wav: Path, programs: Path, tmp_path: Path
+) -> None:
+    command = [str(programs / "ffmpeg"), "-v", "error", "-nostdin", "-i", str(wav), "-c:a", codec, "-f", form, "pipe:1"]
+    path = tmp_path / "whole"
+    path.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    decoded = Decoded(Source("whole", path=path), AudioOptions())
+    assert decoded.heard() == pytest.approx(TIMES, abs=0.05)
+    assert decoded.warnings == []
 
 
 @pytest.fixture
@@ -212,8 +300,11 @@ def test_a_stream_that_is_cut(name: str, encode: Callable[..., Path], wav: Path,
     data = encode(tmp_path / name, "-i", wav, *arguments.get(name, [])).read_bytes()
     whole = Decoded(Source(name, stream=io.BytesIO(data)), AudioOptions())
     assert [warning for warning in whole.warnings if "truncated" in warning] == []
-    cut = Decoded(Source(name, stream=io.BytesIO(data[: len(data) * 2 // 3])), AudioOptions())
-    assert any("truncated: " in warning for warning in cut.warnings), cut.warnings
+    path = tmp_path / name
+    path.write_bytes(data[: len(data) * 2 // 3])
+    for source in given(path):
+        cut = Decoded(source, AudioOptions())
+        assert any("truncated: " in warning for warning in cut.warnings), cut.warnings
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff"])

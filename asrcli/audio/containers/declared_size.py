@@ -31,6 +31,11 @@ _PLAIN_CAF = {b"lpcm", b"ulaw", b"alaw"}
 _AU_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 _IRCAM_WIDTHS = {1: 1, 2: 2, 3: 3, 4: 4, 8: 8, 0x40004: 4, 0x10001: 1, 0x20001: 1}
 _IRCAM_HEADER = 1024
+#: little and big endian, of each machine (VAX, Sun, MIPS, NeXT)
+IRCAM_MAGICS = (
+    *(bytes((0x64, 0xA3, machine, 0)) for machine in range(1, 5)),
+    *(bytes((0, machine, 0xA3, 0x64)) for machine in range(1, 5)),
+)
 #: bytes by which AU's samples lie elsewhere than their offset at most
 _SHIFTED, _AU_HEADER = 256, 24
 #: the size of a header of NIST sphere is a multiple of this
@@ -185,7 +190,7 @@ def _right_aiff_offset(read: Read) -> tuple[int, bytes] | None:
 
 def _ircam(read: Read) -> DeclaredSize | None:
     """Without a size: the samples end with the file."""
-    order: Literal["little", "big"] = "little" if read(4, 0) in {b"\x64\xa3\1\0", b"\x64\xa3\2\0"} else "big"
+    order: Literal["little", "big"] = "little" if read(1, 0) == b"\x64" else "big"
     channels, form = (int.from_bytes(read(4, at), order) for at in (8, 12))
     return DeclaredSize(_IRCAM_HEADER, 0, frame=max(1, channels * _IRCAM_WIDTHS.get(form, 1)))
 
@@ -265,7 +270,7 @@ _CONTAINERS: tuple[tuple[int, bytes, Callable[[Read], DeclaredSize | None]], ...
     (0, b".snd", _au),
     (0, b"caff", _caf),
     (0, b"NIST_1A", _sphere),
-    *((0, magic, _ircam) for magic in (b"\x64\xa3\1\0", b"\x64\xa3\2\0", b"\0\1\xa3\x64", b"\0\2\xa3\x64")),
+    *((0, magic, _ircam) for magic in IRCAM_MAGICS),
     (0, b".SoX", _sox),
     (0, b"XoS.", _sox),
     (8, b"AVI ", _avi),

@@ -1,6 +1,6 @@
 """What the headers of a file tell before it is decoded: will libsndfile read all of it, and is all of it there?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -78,7 +78,8 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
             unknown += (
                 f"truncated: {lacking:.1f} s that the first header counts are missing after the last recording",
             )
-        return HeaderScan(whole=False, parts=joined.parts, counts_parts=counts_parts, warnings=unknown)
+        patches = tuple(_part_patches(read, joined.parts))
+        return HeaderScan(whole=False, parts=joined.parts, counts_parts=counts_parts, patches=patches, warnings=unknown)
     if thorough and has_placeholders(read):
         cut = avi.ends_inside(read, size) or joined.cut
         seen = HeaderScan(uncounted=True, lead=avi.lead(read).empty, warnings=(INSIDE_PACKET,) * cut)
@@ -90,6 +91,18 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     else:
         seen = _uncounted(read, size, thorough=thorough)
     return seen if seen.lacking or seen.warnings else replace(seen, warnings=unknown)
+
+
+def _part_patches(read: Read, parts: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, bytes]]:
+    """Of joined files, the size fields of those that have no size."""
+    for start, end in parts:
+        claim = declared_size.declared_size(_from(read, start))
+        if claim and not claim.size:
+            yield from ((start + at, right) for at, right in _patches(claim, end - start))
+
+
+def _from(read: Read, start: int) -> Read:
+    return lambda size, position: read(size, start + position)
 
 
 def has_placeholders(read: Read) -> bool:
@@ -107,7 +120,8 @@ def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
         return HeaderScan(
             lacking=lacking,
             counted=mp4.fragments_end(read, size) if lacking else None,
-            warnings=(f"damaged: {damaged} parts of the file cannot be read; sound is missing there",) * bool(damaged),
+            warnings=(f"damaged: {damaged} parts of the file cannot be read; sound is missing there",) * bool(damaged)
+            + (INSIDE_PACKET,) * mp4.ends_inside(read, size),
         )
     warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
     if thorough:

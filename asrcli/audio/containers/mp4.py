@@ -52,6 +52,14 @@ def unread_share(read: Read, size: int) -> float:
     return 0.0 if whole or not _goes_on(read, position + 8) else 1 - position / size
 
 
+def ends_inside(read: Read, size: int) -> bool:
+    """Whether a file of `size` bytes in fragments ends within the sound of one."""
+    end, last, fragmented = 0, b"", False
+    for last, body, length in _boxes(read):
+        end, fragmented = body + length, fragmented or last == b"moof"
+    return fragmented and last == b"mdat" and size < end < 1 << 48
+
+
 def is_fragment(moof: bytes) -> bool:
     """Whether the boxes in a fragment's header follow each other up to its end."""
     return _is_filled(moof) and all(_is_filled(traf) for traf in _children(moof, b"traf"))

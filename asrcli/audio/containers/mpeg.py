@@ -234,6 +234,12 @@ def layer3_frame(data: bytes, at: int) -> int:
     return frame.size if frame else 0
 
 
+def starts_file(data: bytes, at: int) -> bool:
+    """Whether the frame at a position holds an encoder's tag (Xing, Info), as the first one of a file does."""
+    frame = _frame(data, at)
+    return frame is not None and data[at + frame.tag : at + frame.tag + 4] in _XING
+
+
 def _xing(head: bytes, first: Frame) -> tuple[int | None, int | None]:
     """(frames, bytes) that a Xing or Info tag claims."""
     count, claimed, at = None, None, first.tag

@@ -4,7 +4,7 @@ import codecs
 from dataclasses import dataclass
 from typing import Literal
 
-from asrcli.audio.containers.declared_size import pad
+from asrcli.audio.containers.declared_size import IRCAM_MAGICS, pad
 from asrcli.audio.containers.mp4 import BOXES
 from asrcli.audio.containers.packets import transport_packet
 from asrcli.audio.containers.sized_sound import size_known
@@ -58,8 +58,7 @@ _FFMPEG = (
     (0, b"nut/multimedia container"),
     (0, b".SoX"),
     (0, b"XoS."),
-    (0, b"\x64\xa3\x01\x00"),  # IRCAM
-    (0, b"\x00\x01\xa3\x64"),
+    *((0, magic) for magic in IRCAM_MAGICS),
     (0, b"STRM"),
     (0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11"),  # WTV
     (0, b"\x06\x0e\x2b\x34"),  # MXF

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
+from asrcli.audio.containers.declared_size import declared_size
 from asrcli.audio.containers.joining.forms import BROKEN, UNKNOWN, real
-from asrcli.audio.containers.joining.frames import walk_amr, walk_frames
+from asrcli.audio.containers.joining.frames import frames_behind, walk_amr, walk_frames
 from asrcli.audio.containers.joining.walks import FileParts, Read, walk_of
 from asrcli.audio.containers.mpeg import skip_tags
-from asrcli.audio.containers.sniff import not_audio
+from asrcli.audio.containers.sniff import HEAD, not_audio, wav_header
 
 #: parts of a file that are walked over at most
 _MAX_STEPS = 4_000_000
@@ -48,11 +49,25 @@ def joined_files(read: Read, size: int, limit: int) -> JoinedFiles:
         if parts.unknown is not None and _is_more(read, parts.unknown, min(end, size)):
             unknown.append(parts.unknown)
         cut = walk in {walk_frames, walk_amr, real} and size < end < UNKNOWN
+        if end >= size and parts.samples is not None and _is_plain(read, starts[-1]):
+            end = frames_behind(read, parts.samples, size) or end
         if end >= size or len(starts) > limit or walk_of(read, end) is None:
             break
         starts.append(end)
     found = tuple(zip(starts, [*starts[1:], size], strict=True))
     return JoinedFiles(found if 1 < len(found) <= limit else (), cut, tuple(unknown))
+
+
+def _is_plain(read: Read, position: int) -> bool:
+    """Whether the sound of a file with samples is certainly not compressed to frames."""
+    head = read(HEAD, position)
+    if head[8:12] == b"WAVE":
+        header = wav_header(head)
+        return header is not None and header.encoding is not None
+    if head[:4] in {b"riff", b"caff"}:
+        claim = declared_size(lambda size, at: read(size, position + at))
+        return claim is not None and claim.frame > 1
+    return True
 
 
 def unknown_bytes(position: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from asrcli.audio.containers.declared_size import declared_size
 from asrcli.audio.containers.mp4 import is_fragment
 from asrcli.audio.containers.mpeg import skip_tags
-from asrcli.audio.containers.sized_sound import size_known
+from asrcli.audio.containers.sized_sound import LONGEST_64, size_known
 from asrcli.audio.containers.wavpack import block_at
 from asrcli.audio.ffmpeg.frames import ebml_element
 
@@ -15,6 +15,8 @@ Read = Callable[[int, int], bytes]
 #: after every byte of a file; the same where the file is damaged, and a decoder may stop
 UNKNOWN = 1 << 62
 BROKEN = UNKNOWN + 1
+#: the end of plain samples that the header does not count: another file may follow them
+UNCOUNTED = BROKEN + 1
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 #: what may follow the header: Data, Simple Index, Index, Media Object Index, Timecode Index
 _ASF_OBJECTS = {
@@ -53,20 +55,21 @@ _LONGEST_TABLE = 1 << 22
 
 def w64(read: Read, position: int) -> Iterator[int]:
     size = int.from_bytes(read(8, position + 16), "little")
-    yield position + size + -size % 8
+    yield position + size + -size % 8 if 0 < size < LONGEST_64 else UNCOUNTED
 
 
 def au(read: Read, position: int) -> Iterator[int]:
     head = read(12, position)
     size = int.from_bytes(head[8:], "big")
-    yield position + int.from_bytes(head[4:8], "big") + size if size_known(size) else UNKNOWN
+    yield position + int.from_bytes(head[4:8], "big") + size if size_known(size) else UNCOUNTED
 
 
 def caf(read: Read, position: int) -> Iterator[int]:
     position += 8
     while len(head := read(12, position)) == 12 and head[:4] != b"caff" and head[:4].isalpha():
-        position += 12 + int.from_bytes(head[4:], "big")  # all ones: the last chunk, of unknown size
-        yield position
+        size = int.from_bytes(head[4:], "big")  # all ones: the last chunk, of unknown size
+        position += 12 + size
+        yield position if size < LONGEST_64 else UNCOUNTED
 
 
 def mp4(read: Read, position: int) -> Iterator[int]:
@@ -156,7 +159,12 @@ def sox(read: Read, position: int) -> Iterator[int]:
 
 def sphere(read: Read, position: int) -> Iterator[int]:
     claim = declared_size(lambda size, at: read(size, position + at))
-    yield position + claim.offset + claim.size if claim and claim.size else UNKNOWN
+    yield position + claim.offset + claim.size if claim and claim.size else UNCOUNTED
+
+
+def ircam(_: Read, __: int) -> Iterator[int]:
+    """Of a form whose header never has a size."""
+    yield UNCOUNTED
 
 
 def voc(read: Read, position: int) -> Iterator[int]:

@@ -7,7 +7,7 @@ MPEG audio (ISO 11172-3, ISO 13818-3), ADTS (ISO 13818-7), LOAS (ISO 14496-3), A
 from collections.abc import Callable, Iterator
 
 from asrcli.audio.containers.mp4 import BOXES
-from asrcli.audio.containers.mpeg import layer3_frame, skip_tags, tag_size
+from asrcli.audio.containers.mpeg import layer3_frame, skip_tags, starts_file, tag_size
 from asrcli.audio.containers.packets import Sizer, adts_frame, layer2_frame, program_packet
 
 #: gives up to `size` bytes from a position of the file: (size, position)
@@ -17,6 +17,8 @@ Read = Callable[[int, int], bytes]
 _SEARCHED, MANY = 1024, 4096
 #: bytes of a tag's header at most: a live stream is not waited for longer
 _LONGEST_TAG_HEADER = 32
+#: the same of a frame's header with the mark of an encoder's tag
+_LONGEST_HEADER = 40
 _PACK, _PROGRAM_END = b"\0\0\x01\xba", b"\0\0\x01\xb9"
 #: kbit/s of AC-3 by frmsizecod // 2
 _AC3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
@@ -55,13 +57,27 @@ def _varies(frames: bytes) -> bool:
 
 
 def walk_frames(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
-    """Positions up to which frames and tags follow each other."""
+    """Positions up to which frames and tags follow each other, and no other file starts: each has a tag of its encoder,
+    and its decoder leaves out what that added.
+    """
     frame: Sizer | None = None
 
-    def size_at(window: bytes, at: int) -> int:
+    def size_at(window: bytes, at: int, start: int) -> int:
         nonlocal frame
+        inside = frame is not None
         frame = frame or next((frame for frame in _FRAMES if frame(window, at)), None)
-        return (frame(window, at) if frame else 0) or tag_size(window[at:])
+        size = frame(window, at) if frame else 0
+        if size:
+            return 0 if inside and frame is layer3_frame and starts_file(window, at) else size
+        size = tag_size(window[at:])
+        return 0 if inside and size and window[at : at + 3] == b"ID3" and starts_other(start + at) else size
+
+    def starts_other(at: int) -> bool:
+        after = skip_tags(read, at)[0]
+        head = read(_LONGEST_HEADER, after)
+        if frame and frame(head, 0):
+            return frame is layer3_frame and starts_file(head, 0)
+        return starts_frames(read, after)
 
     return _walk(read, position, searched, size_at)
 
@@ -71,7 +87,7 @@ def walk_amr(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[i
     wide = read(len(_AMR_MARKS[1]), position) == _AMR_MARKS[1]
     sizes = _AMR_SIZES[wide]
 
-    def size_at(window: bytes, at: int) -> int:
+    def size_at(window: bytes, at: int, _: int) -> int:
         first = window[at]
         if first & _AMR_ZEROS or (first in {0, _ASF[0]} and _is_file(window[at : at + 8])):
             return 0
@@ -85,15 +101,16 @@ def walk_program(read: Read, position: int, searched: int = _SEARCHED) -> Iterat
     """Positions up to which the packets of a program stream follow each other."""
     return _walk(
         read, position, searched,
-        lambda window, at: 4 if window[at : at + 4] == _PROGRAM_END else program_packet(window, at),
+        lambda window, at, _: 4 if window[at : at + 4] == _PROGRAM_END else program_packet(window, at),
     )  # fmt: skip
 
 
-def _walk(read: Read, position: int, searched: int, size_at: Sizer) -> Iterator[int]:
+def _walk(read: Read, position: int, searched: int, size_at: Callable[[bytes, int, int], int]) -> Iterator[int]:
+    """`size_at` gives the bytes of the part at a position of a window that starts at a position, 0 at the end."""
     while window := read(searched, position):
-        at, needed = 0, _LONGEST_TAG_HEADER if len(window) == searched else 1  # less than a header at the end only
+        at, needed = 0, _LONGEST_HEADER if len(window) == searched else 1  # less than a header at the end only
         while at + needed <= len(window):
-            size = size_at(window, at)
+            size = size_at(window, at, position)
             if not size:
                 break
             at += size
@@ -150,3 +167,45 @@ _FRAMES: dict[Sizer, int] = {
     _loas_frame: 4,
     _gsm_frame: 12,
 }
+#: what each of these frames begins with, where they are searched behind samples
+_MARKS: dict[Sizer, bytes] = {
+    layer3_frame: b"\xff",
+    layer2_frame: b"\xff",
+    adts_frame: b"\xff",
+    _ac3_frame: b"\x0b\x77",
+    _dts_frame: b"\x7f\xfe\x80\x01",
+}
+#: frames that prove that these are no samples, and bytes that are searched for them at once
+_PROOF, _SEARCHED_FOR_FRAMES = 8, 1 << 16
+#: bytes that a frame's header takes at most
+_LONGEST_MARK = 8
+
+
+def frames_behind(read: Read, start: int, size: int) -> int | None:
+    """Where the frames begin that fill the end of a file of `size` bytes, behind plain samples from `start` on; None
+    where the samples go on to the end.
+    """
+    tail = read(_SEARCHED_FOR_FRAMES, max(start, size - _SEARCHED_FOR_FRAMES))
+    for frame, mark in _MARKS.items():
+        if _frames_to_end(tail, frame, mark) < 0:
+            continue
+        position = start
+        while window := read(_SEARCHED_FOR_FRAMES, position):
+            if (at := _frames_to_end(window, frame, mark)) >= 0:
+                return position + at
+            position += _SEARCHED_FOR_FRAMES // 2
+    return None
+
+
+def _frames_to_end(window: bytes, frame: Sizer, mark: bytes) -> int:
+    """Where frames begin that follow each other up to the end; -1 where nowhere."""
+    at = window.find(mark)
+    while at >= 0:
+        end, count = at, 0
+        while size := frame(window, end):
+            end, count = end + size, count + 1
+        rest = window[end:]
+        if count >= _PROOF and (len(rest) < _LONGEST_MARK or tag_size(rest) or not rest.strip(b"\0")):
+            return at
+        at = window.find(mark, at + 1)
+    return -1

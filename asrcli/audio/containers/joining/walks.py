@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from asrcli.audio.containers.declared_size import IRCAM_MAGICS
 from asrcli.audio.containers.flac import STARTS
 from asrcli.audio.containers.joining import forms, frames, transport
-from asrcli.audio.containers.joining.forms import UNKNOWN
+from asrcli.audio.containers.joining.forms import UNCOUNTED, UNKNOWN
 from asrcli.audio.containers.joining.frames import starts_frames, walk_amr, walk_frames, walk_program
 from asrcli.audio.containers.mp4 import BOXES
 from asrcli.audio.containers.mpeg import tag_size
@@ -28,10 +29,14 @@ _HEADERS = re.compile(
     rb"|caff\0\x01\0\0|\0\0\0[\x08-\x40]ftyp|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01[\x01\x04\x05]\0\0\0\t"
     rb"|\x1a\x45\xdf\xa3[\x01\x80-\xff]|Creative Voice File\x1a|wvpk.{12}\0{4}|OggS\0\x02|fLaC[\0\x80]\0\0\x22"
     rb"|TTA1[\1-\3]\0[\1-\x10]\0[\x08-\x20]\0|nut/multimedia c|ID3[\x02-\x04]\0|NIST_1A\n {3}|#!AMR(?:-WB)?\n"
+    rb"|\.SoX[\x1c-\xff].\0\0|XoS\.\0\0.[\x1c-\xff]|d\xa3[\x01-\x04]\0.{4}[\x01-\x10]\0{3}"
+    rb"|\0[\x01-\x04]\xa3d.{4}\0{3}[\x01-\x10]"
     rb"|\.RMF\0\0\0|\xb7\xd8\0\x20\x37\x49\xda\x11|G@.{186}G@?.{186,187}G",
     re.DOTALL,
 )
 _LONGEST_HEADER = 1024
+#: bytes of a stream, and of a file, that are searched at once for what follows samples, and the longest of `_HEADERS`
+_SEARCHED_SAMPLES, _SEARCHED_FILE, _LONGEST_MATCH = 1024, 1 << 16, 384
 #: bytes of a part without sound at most
 _EMPTY_PART = 50
 #: what follows within an AVI file
@@ -70,18 +75,20 @@ class FileParts:
 
     def __init__(self, walk: Walk, read: Read, position: int, *, live: bool = True) -> None:
         """`live`: more bytes may have to be waited for."""
-        self._walk, self._read, self._start = walk, read, position
+        self._walk, self._read, self._start, self._live = walk, read, position, live
         self._steps: Callable[..., Iterator[int]] = walk if live else _LARGE_STEPS.get(walk, walk)
         if walk is transport.walk:
             packets = transport.FEW if live else transport.MANY
             self._steps = partial(transport.walk, packets=packets, tables=transport.Tables())
+        #: where plain samples begin that no header counts
+        self.samples: int | None = None
         #: where bytes begin that are neither a part of this file nor another file; decoders skip them, or stop
         self.unknown: int | None = None
 
     def __iter__(self) -> Iterator[int]:
         start = last = before = self._start
         while True:
-            for end in self._steps(self._read, start):
+            for end in self._all_steps(start):
                 before, last = last, end
                 if last > self._start:
                     yield last
@@ -100,6 +107,16 @@ class FileParts:
                 return
             self.unknown = None  # a hole in this file
 
+    def _all_steps(self, start: int) -> Iterator[int]:
+        """Up to the end of the file; of plain samples that no header counts, up to the header of another file."""
+        for end in self._steps(self._read, start):
+            if end != UNCOUNTED:
+                yield end
+                continue
+            self.samples = start + _MAGIC
+            searched = _SEARCHED_SAMPLES if self._live else _SEARCHED_FILE
+            yield from _search(self._read, self.samples, searched=searched, overlap=_LONGEST_MATCH)
+
 
 def _rest(_: Read, __: int) -> Iterator[int]:
     """Of a form without a walk: all that follows."""
@@ -111,7 +128,7 @@ def _wav(read: Read, position: int) -> Iterator[int]:
     size = int.from_bytes(head[4:], "big" if head[:4] == b"RIFX" else "little")
     if head[:4] in {b"RF64", b"BW64"}:
         size = int.from_bytes(read(8, position + 20), "little")
-    yield _padded(read, position + 8, size) if size_known(size) else UNKNOWN
+    yield _padded(read, position + 8, size) if size_known(size) else UNCOUNTED
 
 
 def _avi(read: Read, position: int) -> Iterator[int]:
@@ -137,7 +154,7 @@ def _aiff(read: Read, position: int) -> Iterator[int]:
 
 def _svx(read: Read, position: int) -> Iterator[int]:
     size = int.from_bytes(read(4, position + 4), "big")
-    yield _padded(read, position + 8, size) if size_known(size) else UNKNOWN
+    yield _padded(read, position + 8, size) if size_known(size) else UNCOUNTED
 
 
 def _padded(read: Read, body: int, size: int) -> int:
@@ -146,11 +163,13 @@ def _padded(read: Read, body: int, size: int) -> int:
     return end + 1 if size % 2 and walk_of(read, end) is None else end
 
 
-def _search(read: Read, position: int, packet: int = 0) -> Iterator[int]:
+def _search(
+    read: Read, position: int, packet: int = 0, *, searched: int = _SEARCHED, overlap: int = _LONGEST_HEADER
+) -> Iterator[int]:
     """Positions up to the next header of a form that has a walk, or up to packets of a transport stream of a size."""
     wanted = _HEADERS if not packet else re.compile(_HEADERS.pattern + transport.syncs(packet), re.DOTALL)
     before = 4 if packet == 192 else 0
-    while window := read(_SEARCHED, position):
+    while window := read(searched, position):
         for found in wanted.finditer(window):
             at = position + found.start()
             if walk_of(read, at) is not None:
@@ -159,7 +178,7 @@ def _search(read: Read, position: int, packet: int = 0) -> Iterator[int]:
             if packet and found.start() >= before and transport.packet_of(read, at - before) == packet:
                 yield at - before
                 return
-        position += len(window) - _LONGEST_HEADER if len(window) == _SEARCHED else len(window)
+        position += len(window) - overlap if len(window) == searched else len(window)
         yield position
 
 
@@ -182,6 +201,7 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     (0, b"\x1a\x45\xdf\xa3", forms.matroska),
     (0, b"Creative Voice File\x1a", forms.voc),
     (0, b"NIST_1A\n", forms.sphere),
+    *((0, magic, forms.ircam) for magic in IRCAM_MAGICS),
     *((0, magic, forms.sox) for magic in (b".SoX", b"XoS.")),
     (0, b"TTA1", forms.tta),
     (0, b"wvpk", forms.wavpack),
@@ -195,7 +215,19 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     *((at, b"\x47\x40", transport.walk) for at in (0, 4)),
 )
 #: walks of forms whose size is compared with what follows: that may be sound (`declared_size`); and searches
-_COUNTED = {_wav, forms.w64, _aiff, forms.au, forms.caf, forms.sphere, forms.voc, _rest, _up_to_header}
+_COUNTED = {
+    _wav,
+    forms.w64,
+    _aiff,
+    forms.au,
+    forms.caf,
+    forms.sphere,
+    forms.sox,
+    forms.ircam,
+    forms.voc,
+    _rest,
+    _up_to_header,
+}
 #: walks of forms of which live streams have no size of the sound: all that follows their empty last part may be sound
 _UNCOUNTED = {forms.asf, forms.real}
 #: walks that look at more bytes at once
