@@ -226,6 +226,16 @@ def test_all_tracks_are_channels(tracks: Path, decode: Callable[..., Decoded], p
     assert decoded.warnings == []
 
 
+def test_all_tracks_of_an_ogg_file(
+    tracks: Path, encode: Callable[..., Path], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
+    """Only the first one was read."""
+    decoded = decode(encode(tmp_path / "a.ogg", "-i", tracks, "-map", "0:a", "-c:a", "libvorbis"), track="all")
+    for number in range(3):
+        assert heard(decoded.channels[:, number]) == pytest.approx([1.0 + number], abs=LOSSY)
+    assert decoded.warnings == []
+
+
 def test_all_tracks_of_a_file_with_one(wav: Path, decode: Callable[..., Decoded]) -> None:
     assert decode(wav, track="all").heard() == pytest.approx(TIMES, abs=LOSSY)
 

@@ -64,7 +64,7 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     """
     head = read(4, 0)
     if head == b"OggS":
-        return _ogg(read, size) if thorough else HeaderScan()
+        return _ogg(read, size) if thorough else HeaderScan(whole=not ogg.has_several_tracks(read))
     if head == b"fLaC":
         return _flac(read, size) if thorough else HeaderScan()
     found = mpeg.summary(read)

@@ -34,6 +34,14 @@ class OggPages:
     shortened: bool = False
 
 
+def has_several_tracks(read: Callable[[int, int], bytes]) -> bool:
+    """Whether several streams start at the beginning of a file: audio tracks, or pictures."""
+    head = read(_LONGEST_PAGE, 0)
+    body = _HEADER + head[26] if len(head) > _HEADER else 0
+    second = head[body + sum(head[_HEADER:body]) :]
+    return second[:4] == b"OggS" and bool(second[5] & _FIRST)
+
+
 def walk(read: Callable[[int, int], bytes]) -> OggPages:
     """Go from page to page (RFC 3533, section 6); `read` takes (size, position)."""
     position, kind, opening, plain = 0, _FIRST, True, True
