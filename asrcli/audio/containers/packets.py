@@ -1,7 +1,7 @@
 """Streams of frames or packets that no header counts: where they end, and whether the file ends in the middle of one.
 
-ADTS (ISO 13818-7), MPEG audio layer II (ISO 11172-3), MPEG transport and program
-streams (ISO 13818-1).
+ADTS (ISO 13818-7), MPEG audio layer II (ISO 11172-3), MLP and TrueHD, MPEG transport and
+program streams (ISO 13818-1).
 """
 
 from collections.abc import Callable
@@ -30,6 +30,8 @@ _SYNCS = 5
 #: types of blocks of Creative Voice files, but the one that ends them
 _VOC_BLOCKS = range(1, 10)
 _PACK = b"\0\0\x01\xba"
+#: the sync of MLP and TrueHD, and where it is in an access unit
+_MLP_SYNC, _MLP_SYNC_AT = b"\xf8\x72\x6f", 4
 
 
 def ends_inside(read: Read, size: int) -> bool:
@@ -40,6 +42,8 @@ def ends_inside(read: Read, size: int) -> bool:
     head, tail = read(1 << 11, 0), read(_TAIL, max(0, size - _TAIL))
     if head[:4] == _PACK:
         return bool(_is_cut(tail, program_packet, tail.find(_PACK), chain=2))
+    if head[4:7] == _MLP_SYNC:
+        return _mlp_is_cut(tail)
     if packet := transport_packet(head):
         return _transport_is_cut(tail, packet)
     for frame in (adts_frame, layer2_frame):
@@ -198,6 +202,17 @@ def program_packet(data: bytes, at: int) -> int:
     if head[3] == 0xBA:
         return 12 if head[4] >> 6 != 1 else 14 + (head[13] & 7 if len(head) > 13 else 0)
     return 6 + int.from_bytes(head[4:6], "big")
+
+
+def _mlp_is_cut(tail: bytes) -> bool:
+    """Follow the access units of MLP or TrueHD from one with a sync; each starts with its number of 16-bit words."""
+    at = tail.find(_MLP_SYNC) - _MLP_SYNC_AT
+    while 0 <= at < len(tail):
+        size = 2 * (int.from_bytes(tail[at : at + 2].ljust(2, b"\0"), "big") & 0xFFF)
+        if not size:
+            return False
+        at += size
+    return at > len(tail)
 
 
 def _transport_is_cut(tail: bytes, packet: int) -> bool:

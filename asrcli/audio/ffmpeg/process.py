@@ -18,7 +18,7 @@ from asrcli.storage import child_priority
 #: Demuxers by ffmpeg's names. Others could open further files (hls, dash, concat, sdp, image sequences).
 _FORMATS = (
     "aac,ac3,act,aiff,amr,amrnb,amrwb,ape,asf,asf_o,ast,au,avi,caf,dsf,dss,dts,dtshd,eac3,flac,flv,gsm,iff,ircam,"
-    "live_flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,qcp,rm,"
+    "live_flv,loas,matroska,webm,mlp,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,qcp,rm,"
     "shn,sox,tak,truehd,tta,voc,w64,wav,wtv,wv,xwma"
 )
 #: represents the input while ffmpeg-python builds the command: it cannot take names that are no Unicode
