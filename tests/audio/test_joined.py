@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from asrcli.audio.containers.joining.files import JoinedStream, joined_files
+from asrcli.audio.containers.mpeg import layer3_frame
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
 from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
@@ -134,6 +135,16 @@ def test_mp3_files_that_are_joined_in_a_stream(
     for source in given(path):
         decoded = Decoded(source, AudioOptions())
         assert decoded.heard() == pytest.approx(times, abs=0.08)
+        assert decoded.warnings == []
+
+
+def test_two_tags_of_encoders_in_one_mp3(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp3", "-i", wav, "-id3v2_version", "0")
+    data = path.read_bytes()
+    path.write_bytes(data[: layer3_frame(data, 0)] + data)
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.heard() == pytest.approx(TIMES, abs=0.05)
         assert decoded.warnings == []
 
 

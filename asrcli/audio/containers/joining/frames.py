@@ -19,6 +19,8 @@ _SEARCHED, MANY = 1024, 4096
 _LONGEST_TAG_HEADER = 32
 #: the same of a frame's header with the mark of an encoder's tag
 _LONGEST_HEADER = 40
+#: frames that are no file of their own
+_FEW = 8
 _PACK, _PROGRAM_END = b"\0\0\x01\xba", b"\0\0\x01\xb9"
 #: kbit/s of AC-3 by frmsizecod // 2
 _AC3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
@@ -61,13 +63,15 @@ def walk_frames(read: Read, position: int, searched: int = _SEARCHED) -> Iterato
     and its decoder leaves out what that added.
     """
     frame: Sizer | None = None
+    count = 0
 
     def size_at(window: bytes, at: int, start: int) -> int:
-        nonlocal frame
-        inside = frame is not None
+        nonlocal frame, count
+        inside = count > _FEW  # a program that changed a file may have added a second tag
         frame = frame or next((frame for frame in _FRAMES if frame(window, at)), None)
         size = frame(window, at) if frame else 0
         if size:
+            count += 1
             return 0 if inside and frame is layer3_frame and starts_file(window, at) else size
         size = tag_size(window[at:])
         return 0 if inside and size and window[at : at + 3] == b"ID3" and starts_other(start + at) else size
