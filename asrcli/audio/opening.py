@@ -21,6 +21,7 @@ from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at
 from asrcli.audio.containers.wavpack import first_sample
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
+from asrcli.audio.file_parts import open_part
 from asrcli.audio.files import check_content, open_file, reader_of, with_raw_form
 from asrcli.audio.pcm_reader import PcmReader
 from asrcli.audio.readers import MAX_CHANNELS, RATES, JoinedReader, PatchedFile, Reader, SilentReader, SoundReader
@@ -148,10 +149,7 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
         reader = _in_process(descriptor, head, options, seen, untrusted=untrusted)
         if reader is None and seen.parts:
             reader = JoinedReader(
-                [
-                    partial(_open_part, path, options, seen, *part)
-                    for part in zip(seen.parts, first_samples, strict=True)
-                ]
+                [partial(open_part, path, options, seen, *part) for part in zip(seen.parts, first_samples, strict=True)]
             )
     except AudioDecodeError as refused:
         reader = _otherwise(partial(by_ffmpeg, options.start), _cut_off(refused, seen.lacking))
@@ -167,19 +165,6 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     # Where the length is known, it need not be estimated from the missing bytes.
     lacking = 0.0 if seen.counted else seen.lacking
     return _stream(reader, options, watch=watch, rescue=rescue, lacking=lambda: lacking)
-
-
-def _open_part(path: Path, options: AudioOptions, seen: HeaderScan, bounds: tuple[int, int], first: int) -> Reader:
-    """One of several recordings in a file; `first`: number of its first sample."""
-    start, end = bounds
-    if any(start <= at < end for at, _ in seen.patches):
-        with PatchedFile(os.open(path, os.O_RDONLY), end, seen.patches, owned=True) as file:
-            file.seek(start)
-            kept = spool(b"", cast(BinaryIO, file))
-        with kept:
-            return FfmpegReader(file_url(Path(kept.name)), options)
-    counts_all = seen.counts_parts and not start
-    return FfmpegReader(file_url(path, start, end), options, uncounted=lambda: counts_all, first_sample=first)
 
 
 def _open_tracks(source: Source, options: AudioOptions) -> AudioStream:
