@@ -13,8 +13,8 @@ from asrcli.options import AudioOptions
 
 
 def open_part(path: Path, options: AudioOptions, seen: HeaderScan, bounds: tuple[int, int], first: int) -> Reader:
-    """Open one of several recordings in a file; `first`: number of its first sample. Raises FfmpegMissingError: there is
-    no ffmpeg; DiskFullError: a part that must be kept on disk does not fit; InputError: nothing can be decoded.
+    """Open one of several recordings in a file; `first`: number of its first sample. Raises FfmpegMissingError:
+    there is no ffmpeg; DiskFullError: a part that must be kept on disk does not fit; InputError: nothing is decoded.
     """
     start, end = bounds
     if any(start <= at < end for at, _ in seen.patches):

@@ -74,6 +74,18 @@ def test_a_cut_inside_a_packet(name: str, streams: Callable[[str], tuple[bytes, 
     assert transport_packet(data[:2048]) == packet
 
 
+@pytest.mark.parametrize("form", ["mlp", "truehd"])
+def test_a_cut_inside_an_access_unit(form: str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    stereo = ["-ar", "48000", "-ac", "2", "-c:a", form, "-strict", "-2", "-f", form]
+    data = encode(tmp_path / "a", "-i", wav, *stereo).read_bytes()
+    ends = [0]
+    while ends[-1] < len(data):
+        ends.append(ends[-1] + 2 * (int.from_bytes(data[ends[-1] : ends[-1] + 2], "big") & 0xFFF))
+    assert ends[-1] == len(data)
+    for end in ends[100:-1:97]:
+        assert [cut(data[: end + more]) for more in (-1, 0, 1)] == [True, False, True]
+
+
 def test_a_transport_stream_cut_between_its_packets(streams: Callable[[str], tuple[bytes, int]]) -> None:
     """The program's packet that is spread over them lacks its end, or no packet follows the tables."""
     data, packet = streams("a.ts")

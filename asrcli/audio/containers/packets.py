@@ -206,13 +206,10 @@ def program_packet(data: bytes, at: int) -> int:
 
 def _mlp_is_cut(tail: bytes) -> bool:
     """Follow the access units of MLP or TrueHD from one with a sync; each starts with its number of 16-bit words."""
-    at = tail.find(_MLP_SYNC) - _MLP_SYNC_AT
-    while 0 <= at < len(tail):
-        size = 2 * (int.from_bytes(tail[at : at + 2].ljust(2, b"\0"), "big") & 0xFFF)
-        if not size:
-            return False
+    at = tail.find(_MLP_SYNC, _MLP_SYNC_AT) - _MLP_SYNC_AT
+    while 0 <= at < len(tail) - 1 and (size := 2 * (int.from_bytes(tail[at : at + 2], "big") & 0xFFF)):
         at += size
-    return at > len(tail)
+    return at == len(tail) - 1 or at > len(tail)
 
 
 def _transport_is_cut(tail: bytes, packet: int) -> bool:
