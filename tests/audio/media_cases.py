@@ -164,7 +164,6 @@ FORMS: dict[tuple[str, ...], tuple[Sequence[int], Sequence[int]]] = {
     **{("CAF", kind): ((44100,), (1, 2)) for kind in ("ALAC_16", "PCM_24", "DOUBLE")},
     ("WAV", "G721_32"): (PHONE, (1,)),
     ("SVX", "PCM_16"): (WIDE, (1,)),
-    ff("mlp", "mlp", "-strict", "-2"): ((48000,), (2,)),
 }
 #: samples of encoder delay
 DELAYS = {

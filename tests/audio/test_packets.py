@@ -14,7 +14,7 @@ from asrcli.audio.containers.packets import FrameChain, breaks, ends_inside, tra
 from asrcli.audio.containers.sniff import has_signature
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
-from tests.audio.sounds import Decoded
+from tests.audio.sounds import TIMES, Decoded
 
 
 def part(data: bytes, size: int, position: int) -> bytes:
@@ -82,6 +82,9 @@ def test_a_cut_inside_an_access_unit(form: str, encode: Callable[..., Path], wav
     while ends[-1] < len(data):
         ends.append(ends[-1] + 2 * (int.from_bytes(data[ends[-1] : ends[-1] + 2], "big") & 0xFFF))
     assert ends[-1] == len(data)
+    decoded = Decoded(Source("a", path=tmp_path / "a"), AudioOptions())
+    assert decoded.heard() == pytest.approx(TIMES, abs=0.05)
+    assert decoded.warnings == []
     for end in ends[100:-1:97]:
         assert [cut(data[: end + more]) for more in (-1, 0, 1)] == [True, False, True]
 
