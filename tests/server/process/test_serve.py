@@ -148,7 +148,8 @@ def test_sigterm_sends_the_last_results_of_live_streams(
 
 @pytest.fixture
 def serving_live(home: dict[str, Any]) -> Iterator[tuple[Process, str]]:
-    with serving("--funasr-port", "0", "--drain-timeout", DRAIN, *SMALL, env=home) as server:
+    limits = ("--drain-timeout", DRAIN, "--idle-timeout", DRAIN)  # neither is what ends a stream here
+    with serving("--funasr-port", "0", *limits, *SMALL, env=home) as server:
         yield server, server.listening().replace("http", "ws")
 
 
