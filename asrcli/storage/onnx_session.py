@@ -5,13 +5,15 @@ runtime and the processor, so all three are part of the file's name. A file ends
 is damaged is ignored and replaced.
 """
 
+import ctypes
 import hashlib
 import mmap
 import os
 import platform
+import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -89,7 +91,35 @@ def _load(path: Path, settings: Mapping[str, Any]) -> Any:
         os.utime(path)
     # Mapped, so that weights are used where they are: a session given bytes would use them after Python frees them.
     entries = {"session.use_memory_mapped_ort_model": "1", "session.use_ort_model_bytes_for_initializers": "1"}
-    return open_session(str(path), entries={"session.load_model_format": "ORT", **entries}, **settings)
+    session = open_session(str(path), entries={"session.load_model_format": "ORT", **entries}, **settings)
+    if sys.platform == "linux":
+        with suppress(OSError, ValueError):
+            _release_pages(path)
+    return session
+
+
+def _release_pages(path: Path) -> None:
+    """Release the pages of a mapped graph that loading has read. Most weights were copied then, into the order in which
+    the processor multiplies them; the others are read from the file again.
+    """
+    advise = ctypes.CDLL(None).madvise
+    for start, size in _unchanged_mappings(path):
+        # Pages of 2 MB would bring what lies between the weights in use, too.
+        for advice in (mmap.MADV_NOHUGEPAGE, mmap.MADV_DONTNEED):
+            advise(ctypes.c_void_p(start), ctypes.c_size_t(size), advice)
+
+
+def _unchanged_mappings(path: Path) -> Iterator[tuple[int, int]]:
+    """Address and size of each mapping of a file in this process that holds nothing but the file's bytes."""
+    name = os.fsencode(path.resolve())
+    place = None
+    for line in Path("/proc/self/smaps").read_bytes().splitlines():
+        words = line.split(maxsplit=5)
+        if not words[0].endswith(b":"):
+            start, end = (int(address, 16) for address in words[0].split(b"-"))
+            place = (start, end - start) if words[5:] == [name] else None
+        elif place and words[:2] == [b"Anonymous:", b"0"]:
+            yield place
 
 
 def _keep(path: Path, graph: bytes) -> None:

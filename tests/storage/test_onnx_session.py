@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import subprocess
@@ -135,3 +136,56 @@ def test_onnxruntime_is_imported_in_one_place_which_keeps_its_telemetry_off() ->
     package = Path(onnx_session.__file__).parents[1]
     importing = [path.name for path in package.rglob("*.py") if "import onnxruntime" in path.read_text("utf-8")]
     assert importing == ["onnx_session.py"]
+
+
+WEIGHTS = """
+import sys
+from pathlib import Path
+import numpy as np
+from asrcli.storage import onnx_session
+from asrcli.storage.onnx_graph import FLOAT, GraphWriter
+
+SIZE = 1500
+
+def build():
+    graph = GraphWriter()
+    product = graph.add("MatMul", "x", graph.constant("matrix", np.full((SIZE, SIZE), 2, np.float32)))
+    table = graph.constant("table", np.full((SIZE, SIZE), 3, np.float32))
+    row = graph.add("Gather", table, graph.constant("row", np.array([SIZE - 1])), axis=0)
+    return graph.model([("x", FLOAT, ("n", SIZE))], [("y", FLOAT, ("n", SIZE))], {"y": graph.add("Add", product, row)})
+
+def resident():
+    found = []
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        words = line.split()
+        if not words[0].endswith(":"):
+            mapped = words[-1].endswith(".ort")
+        elif mapped and words[0] == "Rss:":
+            found.append(int(words[1]) << 10)
+    return found
+
+sessions = [onnx_session.cached_session("weights", ["a"], build) for _ in range(2)]
+sizes = [file.stat().st_size for file in Path(sys.argv[1]).iterdir()]
+held = resident()
+assert len(held) == 2 and sum(held) < sizes[0] / 4, (held, sizes)
+for session in sessions:
+    found = session.run(None, {"x": np.ones((2, SIZE), np.float32)})[0]
+    assert (found == 2 * SIZE + 3).all(), found
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's list of mappings")
+def test_weights_that_were_copied_are_not_held_twice(cache: Path) -> None:
+    program = [sys.executable, "-c", WEIGHTS, str(cache)]
+    done = subprocess.run(program, check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's list of mappings")
+def test_a_mapping_that_was_written_to_keeps_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "graph with a space.ort"
+    path.write_bytes(b"a" * (3 * mmap.PAGESIZE))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+        data[mmap.PAGESIZE] = ord("b")
+        onnx_session._release_pages(path)
+        assert data[mmap.PAGESIZE - 1 : mmap.PAGESIZE + 2] == b"aba"
