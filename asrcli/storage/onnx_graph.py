@@ -12,7 +12,8 @@ _OPSET, _IR_VERSION = 18, 9
 
 #: (name, element type, shape)
 Port = tuple[str, int, Sequence[int | str]]
-FLOAT, UINT8, INT32, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64
+FLOAT, UINT8, INT8 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT8
+INT32, INT64 = TensorProto.INT32, TensorProto.INT64
 
 
 class GraphWriter:

@@ -7,9 +7,10 @@ throughout.
 
 import numpy as np
 
+from asrcli.backends.moonshine.cross_attention import SoundAttention, cross_ports
 from asrcli.backends.moonshine.graph import LayerWriter, block_products_are_stable
 from asrcli.backends.moonshine.sizes import END, STRIDES, Geometry
-from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
+from asrcli.backends.moonshine.weights import Array, Quantised, UnknownGraphError, Weights
 from asrcli.storage.onnx_graph import FLOAT, INT64, MICROSOFT, Port
 
 #: How much more likely the end must be than any first token, as the logarithm of their ratio. The model also ends at
@@ -140,27 +141,6 @@ class _EncoderWriter:
         return self.graph.linear(value, f"{path}.{name}", [product], self._weights.parameter(f"{path}.mlp.{name}.bias"))
 
 
-def cross_graph(weights: Weights, sizes: Geometry) -> bytes:
-    """From frames (1, time, width) to what the decoder attends to in each layer.
-
-    Keys and values come by head, (1, heads, time, head).
-    """
-    graph = LayerWriter()
-    products = [
-        weights.product(f"model/decoder/layers.{layer}/encoder_attn/{name}")
-        for layer in range(sizes.layers)
-        for name in ("k_proj", "v_proj")
-    ]
-    joined = graph.linear("frames", "cross", products)
-    shape = graph.constant("by head", np.array([0, 0, 2 * sizes.layers * sizes.heads, sizes.head]))
-    by_head = graph.add("Transpose", graph.add("Reshape", joined, shape), perm=[0, 2, 1, 3])
-    parts = graph.add_split("Split", 2 * sizes.layers, by_head, axis=1, num_outputs=2 * sizes.layers)
-    names = sizes.caches("cross")
-    ports: list[Port] = [(name, FLOAT, shape) for name, shape in names.items()]
-    frames: Port = ("frames", FLOAT, ("batch", "time", sizes.width))
-    return graph.model([frames], ports, dict(zip(names, parts, strict=True)))
-
-
 def decoder_graph(weights: Weights, sizes: Geometry) -> bytes:
     """One step of several sequences that are equally far: the last token of each to the next of each.
 
@@ -175,7 +155,8 @@ def decoder_graph(weights: Weights, sizes: Geometry) -> bytes:
         ("position", INT64, ("batch", 1)),
         ("mask", FLOAT, ("batch", 1, 1, "frames")),
     ]
-    inputs += [(name, FLOAT, shape) for what in ("past", "cross") for name, shape in sizes.caches(what).items()]
+    inputs += [(name, FLOAT, shape) for name, shape in sizes.caches("past").items()]
+    inputs += cross_ports(sizes)
     following, made = writer.write()
     outputs: list[Port] = [("next", INT64, ("batch", 1)), ("probability", FLOAT, ("batch", 1, 1))]
     outputs += [(name, FLOAT, shape) for name, shape in sizes.caches("present").items()]
@@ -190,6 +171,7 @@ class _DecoderWriter:
         self._weights = weights
         self._sizes = sizes
         self._attention = _Attention(self.graph, sizes, weights.frequencies("model/decoder/rotary_emb"))
+        self._sound = SoundAttention(self.graph, sizes)
         self._made: dict[str, str] = {}
         self._queries: list[str] = []
 
@@ -197,12 +179,9 @@ class _DecoderWriter:
         """The value of the next tokens, and of the other outputs by name."""
         graph = self.graph
         table = self._weights.table("model.decoder.embed_tokens.weight")
-        row = graph.add("Gather", graph.constant("table", table.values), "token", axis=0)
-        scale, zero = (
-            graph.constant("table.scale", table.scale, np.float32),
-            graph.constant("table.zero", table.zero, np.uint8),
-        )
-        value = graph.add("DequantizeLinear", row, scale, zero)
+        scale = graph.constant("table.scale", table.scale, np.float32)
+        zero = graph.constant("table.zero", table.zero, np.uint8)
+        value = graph.add("DequantizeLinear", self._row(table), scale, zero)
         for layer in range(self._sizes.layers):
             for part in (self._hear_itself, self._hear_speech, self._feed_forward):
                 value = graph.add("Add", value, part(value, layer))
@@ -215,6 +194,24 @@ class _DecoderWriter:
         chosen = graph.add("Unsqueeze", following, graph.constant("last axis", np.array([-1])))
         self._made["probability"] = graph.add("GatherElements", probabilities, chosen, axis=-1)
         return following, self._made
+
+    def _row(self, table: Quantised) -> str:
+        """Of each token in the table of all tokens, (batch, 1, width)."""
+        graph = self.graph
+        vocabulary = self._weights.product("proj_out")
+        if not block_products_are_stable() or not np.array_equal(table.values, vocabulary.values.T):
+            return graph.add("Gather", graph.constant("table", table.values), "token", axis=0)
+        # The columns of the last product are the same numbers: held once, in its form.
+        blocks = graph.add("Gather", graph.columns_in_blocks("vocabulary", [vocabulary]), "token", axis=0)
+        row = graph.add("Reshape", blocks, graph.constant("one row", np.array([0, 0, -1])))
+        width = graph.constant("width", np.array([self._sizes.width]))
+        return graph.add(
+            "Slice",
+            row,
+            graph.constant("first column", np.array([0])),
+            width,
+            graph.constant("last axis", np.array([-1])),
+        )
 
     def _scores(self, value: str) -> tuple[str, str]:
         """A number for each token, and what multiplies those of a row ("": nothing does): it is positive, and does not
@@ -251,9 +248,7 @@ class _DecoderWriter:
         for head in self._sizes.following:
             if head.layer == layer:
                 self._queries.append(self._of_head(queries, head.number))
-        heard = (f"cross.{layer}.key", f"cross.{layer}.value")
-        (mixed,) = self._attention.attend(1, queries, *heard, "", "", "mask")
-        return self._linear(mixed, layer, "encoder_attn/o_proj")
+        return self._linear(self._sound.attend(queries, layer), layer, "encoder_attn/o_proj")
 
     def _of_head(self, queries: str, number: int) -> str:
         graph, size = self.graph, self._sizes.head

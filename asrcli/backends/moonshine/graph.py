@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 
+from asrcli.backends.moonshine.sizes import HALF
 from asrcli.backends.moonshine.weights import Array, Quantised
 from asrcli.storage.onnx_graph import FLOAT, INT32, MICROSOFT, UINT8, GraphWriter
 from asrcli.storage.onnx_session import open_session
 
-_HALF = 128  # between uint8 and int8
 #: activations with a scale of their own. Of 128, the product of a row changes with their number (onnxruntime 1.32)
 _BLOCK = 32
 
@@ -81,12 +81,10 @@ class LayerWriter(GraphWriter):
         values, zeros, scales, _ = _joined(weights)
         rows, columns = values.shape
         blocks = -(-rows // _BLOCK)
-        padded = np.repeat(zeros.astype(np.uint8)[:, np.newaxis], blocks * _BLOCK, axis=1)
-        padded[:, :rows] = values.T
         return self.add(
             "MatMulNBits",
             value,
-            self.constant(name, padded.reshape(columns, blocks, _BLOCK)),
+            self.columns_in_blocks(name, weights),
             self.constant(f"{name}.scale", np.repeat(scales, blocks)),
             self.constant(f"{name}.zero", np.repeat(zeros, blocks), np.uint8),
             *(["", bias] if bias else []),
@@ -98,11 +96,20 @@ class LayerWriter(GraphWriter):
             accuracy_level=4,  # activations in eight bits
         )
 
+    def columns_in_blocks(self, name: str, weights: Sequence[Quantised]) -> str:
+        """The matrices of `linear_in_blocks`, (columns, blocks, `_BLOCK`); the last block is padded with zeros."""
+        values, zeros, _, _ = _joined(weights)
+        rows, columns = values.shape
+        blocks = -(-rows // _BLOCK)
+        padded = np.repeat(zeros.astype(np.uint8)[:, np.newaxis], blocks * _BLOCK, axis=1)
+        padded[:, :rows] = values.T
+        return self.constant(name, padded.reshape(columns, blocks, _BLOCK))
+
     def _matrix(self, name: str, weights: Sequence[Quantised]) -> tuple[str, str, str, str]:
         """Matrices side by side: values, scales, zero points, and what each column sums to."""
         values, zeros, scales, sums = _joined(weights)
         if signed_products_are_exact():
-            values, zeros = (values ^ _HALF).view(np.int8), zeros - _HALF
+            values, zeros = (values ^ HALF).view(np.int8), zeros - HALF
         if len(weights) == 1:
             zeros, scales = zeros[0], scales[0]
         return (

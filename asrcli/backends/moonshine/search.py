@@ -14,7 +14,7 @@ from onnxruntime import OrtValue
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.certainty import mean_log_probability
 from asrcli.backends.moonshine.alignment import token_frames
-from asrcli.backends.moonshine.sizes import END, START, STRIDES, read_geometry
+from asrcli.backends.moonshine.sizes import END, HALF, START, STRIDES, read_geometry
 from asrcli.backends.moonshine.weights import Array, Weights
 from asrcli.storage.onnx_session import cached_session
 
@@ -22,6 +22,8 @@ from asrcli.storage.onnx_session import cached_session
 _TOKENS_A_SECOND = 30
 #: finished sequences are dropped from the batch when they are so large a part of it: dropping copies the rest
 _DROPPED = 0.25
+#: code that graphs are made by
+_MODULES = ("architecture", "cross_attention", "graph", "sizes", "weights")
 _FRAME = int(np.prod(STRIDES)) / SAMPLE_RATE
 
 #: Chunks are padded to multiples of so many frames, and only those that are padded alike are decoded together. The sums
@@ -76,6 +78,9 @@ class Moonshine:
             self._decoder, self._encoder, self._cross = (each.result() for each in loaded)
         self._sizes = read_geometry(self._decoder)
         self._outputs = [port.name for port in self._decoder.get_outputs()]
+        ports = self._decoder.get_inputs()
+        #: shapes of what the decoder attends to
+        self._attended = {port.name: port.shape for port in ports if port.name.startswith("cross.")}
 
     def encode(self, samples: Samples) -> Frames:
         """(samples,) at 16 kHz to (1, time, width)."""
@@ -127,11 +132,14 @@ class Moonshine:
         ]
 
     def _followed(self, heard: Mapping[str, Array], row: int, frames: int) -> Array | None:
-        """What the heads that follow the speech attend to in one chunk; a copy, for the batch moves its rows."""
-        heads = self._sizes.following
-        return (
-            np.stack([heard[f"cross.{head.layer}.key"][row, head.number, :frames] for head in heads]) if heads else None
-        )
+        """What the heads that follow the speech attend to in one chunk, (heads, frames, width of a head)."""
+        keys = []
+        for head in self._sizes.following:
+            values = heard[f"cross.{head.layer}.key"][row, head.number, :, :frames].T
+            middle = 0 if values.dtype == np.int8 else HALF
+            scale = heard[f"cross.{head.layer}.key_scale"][row, head.number]
+            keys.append((values.astype(np.float32) - middle) * scale)
+        return np.stack(keys) if keys else None
 
     def _starts(self, queries: Sequence[Array], keys: Array | None) -> list[float]:
         if keys is None or not queries:
@@ -144,12 +152,12 @@ class Moonshine:
         """What the decoder attends to, padded to one length."""
         heard: dict[str, Array] = {}
         for row, chunk in enumerate(chunks):
-            parts = self._cross.run(None, {"frames": chunk})
-            for name, part in zip(self._sizes.caches("cross"), parts, strict=True):
-                _, heads, frames, head = part.shape
+            parts = self._cross.run(list(self._attended), {"frames": chunk})
+            for (name, shape), part in zip(self._attended.items(), parts, strict=True):
                 if name not in heard:
-                    heard[name] = np.zeros((len(chunks), heads, longest, head), np.float32)
-                heard[name][row, :, :frames] = part[0]
+                    whole = [longest if size == "frames" else size for size in shape[1:]]
+                    heard[name] = np.zeros([len(chunks), *whole], part.dtype)
+                heard[name][row][tuple(map(slice, part.shape[1:]))] = part[0]
         return heard
 
 
@@ -158,7 +166,7 @@ class _Graphs:
 
     def __init__(self, paths: Mapping[str, Path], digest: str) -> None:
         self._paths = paths
-        code = [Path(__file__).with_name(f"{module}.py") for module in ("architecture", "graph", "sizes", "weights")]
+        code = [Path(__file__).with_name(f"{module}.py") for module in _MODULES]
         self._sources = [*([digest] if digest else paths.values()), *code]
         self._lock = Lock()
         self._weights: dict[str, Weights] = {}
@@ -171,6 +179,7 @@ class _Graphs:
 
     def _build(self, name: str) -> bytes:
         from asrcli.backends.moonshine import architecture
+        from asrcli.backends.moonshine.cross_attention import cross_graph
 
         with self._lock:  # two at a time would take the memory of both
             for half, path in self._paths.items():
@@ -179,7 +188,7 @@ class _Graphs:
             sizes = architecture.geometry(self._weights["decoder"])
             build = {
                 "encoder": architecture.encoder_graph,
-                "cross": architecture.cross_graph,
+                "cross": cross_graph,
                 "decoder": architecture.decoder_graph,
             }[name]
             return build(self._weights["encoder" if name == "encoder" else "decoder"], sizes)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 STRIDES = (64, 3, 2)
 #: tokens before and behind a text
 START, END = 1, 2
+#: between uint8 and int8
+HALF = 128
 
 
 class Head(NamedTuple):
@@ -45,7 +47,7 @@ class Geometry:
         return _FOLLOWING.get((self.layers, self.heads, self.head), ())
 
     def caches(self, what: str) -> dict[str, tuple[str | int, ...]]:
-        """Names and shapes of keys and values in order: `what` is "past", "present" or "cross"."""
+        """Names and shapes of keys and values of the tokens in order: `what` is "past" or "present"."""
         names = [f"{what}.{layer}.{part}" for layer in range(self.layers) for part in ("key", "value")]
         return dict.fromkeys(names, ("batch", self.heads, what, self.head))
 

@@ -10,11 +10,14 @@ from typing import Any
 
 import jiwer
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from asrcli.backends.moonshine import architecture
+from asrcli.backends.moonshine.graph import block_products_are_stable
 from asrcli.backends.moonshine.recognizer import MoonshineRecognizer, load
+from asrcli.backends.moonshine.weights import Weights
 from asrcli.backends.registry import backend_of
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec
@@ -122,6 +125,24 @@ def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(
         assert all(np.array_equal(first[name], other[name]) for other in others for name in first)
     alone = [model.decode([each])[0] for each in frames]
     assert model.decode(frames) == alone
+
+
+def test_a_batch_holds_a_quarter_of_the_floats(recognizer: MoonshineRecognizer) -> None:
+    model = recognizer._model
+    sizes = model._sizes
+    rng = np.random.default_rng(0)
+    chunks = [rng.standard_normal((1, frames, sizes.width)).astype(np.float32) for frames in (512, 400)]
+    held = sum(value.nbytes for value in model._heard(chunks, 512).values())
+    assert held < 0.3 * len(chunks) * sizes.layers * 2 * 512 * sizes.width * 4
+
+
+def test_the_table_of_tokens_is_the_last_product_s_matrix(spec: ModelSpec) -> None:
+    if not block_products_are_stable():
+        pytest.skip("this processor and runtime use products by row, whose matrix has another form")
+    weights = Weights(spec.files["decoder"])
+    graph = onnx.load_from_string(architecture.decoder_graph(weights, architecture.geometry(weights))).graph
+    size = weights.table("model.decoder.embed_tokens.weight").values.nbytes
+    assert [each.name for each in graph.initializer if len(each.raw_data) >= size] == ["vocabulary"]
 
 
 def test_only_chunks_of_a_class_make_a_batch(recognizer: MoonshineRecognizer) -> None:
