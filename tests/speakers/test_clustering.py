@@ -111,6 +111,13 @@ def test_a_voice_is_not_mixed_with_a_spurious_group_where_enough_are_found() -> 
     np.testing.assert_allclose(voices, [one, other], atol=1e-6)
 
 
+def test_one_voice_is_the_mean_of_all_its_embeddings() -> None:
+    embeddings = np.array([[1.0, 0.0], [0.8, 0.6]], np.float32)
+    np.testing.assert_allclose(
+        find_voices(embeddings, [2.0, 2.0], LIMITS), same_direction(embeddings.mean(axis=0, keepdims=True)), atol=1e-6
+    )
+
+
 def test_a_spurious_group_takes_no_voice_s_place() -> None:
     rng = np.random.default_rng(4)
     centres, embeddings = spoken(rng, 61, voices=3)

@@ -431,6 +431,10 @@ def test_pieces_have_the_speaker_of_their_word_and_the_language_of_their_segment
     assert found == [("Ann", "a", "de"), (None, "b", "de"), ("Bob", "c", "en")]
 
 
+def test_names_before_the_text_of_a_speaker() -> None:
+    assert [label(speaker) for speaker in ("Ann", None)] == ["[Ann] ", "[?] "]
+
+
 def test_no_segments_no_cues() -> None:
     assert shape(Transcript("a.wav", 0.0), CueOptions()) == []
     assert shape(Transcript("a.wav", 3.0, (Segment(0, 1.0, 2.0, " "),)), CueOptions()) == []

@@ -162,3 +162,9 @@ def test_a_mark_alone_is_no_word() -> None:
 )  # fmt: skip
 def test_signs_of_a_word(word: str, bare: str) -> None:
     assert bare_word(word) == bare
+
+
+def test_marks_of_a_segment_without_words_are_left_out() -> None:
+    before = Transcript("a.wav", 9.0, (Segment(0, 0, 3, "Well, I think (so)."),))
+    assert [segment.text for segment in strip_punctuation(before).segments] == [bare_text("Well, I think (so).")]
+    assert bare_text("Well, I think (so).") == "Well I think so"
