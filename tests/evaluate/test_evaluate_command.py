@@ -81,3 +81,10 @@ def test_a_folder_without_results_is_a_usage_error(
     code, _, err = evaluate("empty")
     assert code == 2
     assert "no results in" in err
+
+
+def test_a_reference_alone_is_no_result(tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]]) -> None:
+    (tmp_path / "truth.txt").write_text("one two", "utf-8")
+    code, out, err = evaluate("truth.txt", "--reference", "truth.txt")
+    assert (code, out) == (2, "")
+    assert "only result is the reference" in err

@@ -90,6 +90,8 @@ def evaluate(ctx: typer.Context, arguments: EvaluateArguments) -> int:
     turns = None if arguments.rttm is None else read_reference_turns(arguments.rttm)
     given = {path.resolve() for path in (arguments.reference, arguments.rttm) if path is not None}
     paths = [path for path in _files(arguments.results) if path.resolve() not in given]
+    if not paths:
+        raise UsageError("The only result is the reference itself.", "Name the results to score.")
     scores = [score_file(path, options, references=references, turns=turns, alone=len(paths) == 1) for path in paths]
     # Single results out of many references are named on purpose; a folder should hold them all.
     left = left_over(scores, references, turns) if any(path.is_dir() for path in arguments.results) else []
