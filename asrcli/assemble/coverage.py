@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from asrcli.assemble.estimate import spoken_length
 from asrcli.assemble.pauses import speech_spans
@@ -84,12 +85,22 @@ def spoken_seconds(chunk: Chunk, *, outside: Sequence[tuple[float, float]] = ())
     """
     if len(chunk.speech) != len(chunk.levels):
         return 0.0
+    if not chunk.spoken:
+        chunk.spoken.append(_spoken_levels(chunk))
+    spoken = chunk.spoken[0]
+    if outside:
+        spoken = spoken.copy()
+        for start, end in outside:
+            spoken[max(0, round(start * _LEVELS)) : round(min(end * _LEVELS, len(spoken)))] = False
+    return float(np.count_nonzero(spoken)) * LEVEL_HOP / SAMPLE_RATE
+
+
+def _spoken_levels(chunk: Chunk) -> npt.NDArray[np.bool_]:
+    """For each level whether it is loud and speech by the VAD."""
     loud = np.zeros(len(chunk.levels), np.bool_)
     for start, end in speech_spans(chunk):
         loud[round(start * _LEVELS) : round(end * _LEVELS)] = True
-    for start, end in outside:
-        loud[max(0, round(start * _LEVELS)) : round(min(end * _LEVELS, len(loud)))] = False
-    return float(np.count_nonzero(loud & (chunk.speech >= _SPEECH))) * LEVEL_HOP / SAMPLE_RATE
+    return loud & (chunk.speech >= _SPEECH)
 
 
 def said_seconds(text: str) -> float:

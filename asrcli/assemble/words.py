@@ -5,6 +5,7 @@ joined are the text, except for spaces between characters that want none.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.script import (
@@ -34,12 +35,17 @@ class UntimedWord:
 
 def split_words(text: str) -> list[UntimedWord]:
     """The words of a text; none if it holds no letter or digit at all."""
+    return list(_split(text))
+
+
+@lru_cache(maxsize=64)  # a chunk's text is divided to judge whether it is complete, and again to be placed in time
+def _split(text: str) -> tuple[UntimedWord, ...]:
     if not any(map(is_letter, text)):
-        return []
+        return ()
     splitter = _Splitter()
     for run in text.split():
         splitter.run(run)
-    return splitter.finish()
+    return tuple(splitter.finish())
 
 
 class _Splitter:

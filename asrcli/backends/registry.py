@@ -215,6 +215,7 @@ _BY_KIND = {backend.kind: backend for backend in BACKENDS}
 BACKEND_NAMES: tuple[str, ...] = tuple(dict.fromkeys(backend.name for backend in BACKENDS))
 
 
+@cache  # every recording asks ten times
 def _attribute(reference: str) -> Any:
     module, name = reference.split(":")
     return getattr(import_module(module), name)

@@ -192,13 +192,20 @@ class Segmenter:
         """Detect speech in the next `count` samples; the stream's last window is filled up with zeros."""
         chunks: list[Chunk] = []
         known = self._buffer.read(self._heard, min(self._heard + count + self._ahead, self._buffer.end))
-        samples = np.pad(known[:count], (0, -count % WINDOW)) if count % WINDOW else known[:count]
+        samples = known[:count]
+        if count % WINDOW:
+            samples = np.concatenate([samples, np.zeros(-count % WINDOW, np.float32)])
         probabilities = self._detector.probabilities(samples, known[count:] if self._ahead else None)
         self._probabilities.append(probabilities)
+        step = self._tracker.step
         for probability in probabilities.tolist():
             self._heard += WINDOW
-            self._note(self._tracker.step(probability))
-            if self._run and self._tracker.onset is None and self._ends_here():
+            if (stretch := step(probability)) is not None:
+                self._note(stretch)
+            onset = self._tracker.onset
+            if not self._run and onset is None:
+                continue  # in silence, behind which nothing waits
+            if onset is None and self._ends_here():
                 chunks += self._close_run()
             while self._is_overfull():
                 chunks.append(self._cut())

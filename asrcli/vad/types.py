@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 
@@ -38,8 +39,9 @@ class Chunk:
     speech: Samples = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
     #: the most by which the samples were amplified, dB
     gain: float = 0.0
-    #: kept by `assemble.pauses.speech_spans`, which each chunk is asked for several times
+    #: kept by `assemble.pauses.speech_spans` and `assemble.coverage`, which each chunk is asked for several times
     spans: list[tuple[float, float]] = field(default_factory=list, init=False, repr=False, compare=False)
+    spoken: list[npt.NDArray[np.bool_]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def end(self) -> int:
@@ -56,6 +58,7 @@ class Chunk:
         """The positions alone, for what comes after recognition."""
         chunk = replace(self, samples=self.samples[:0].copy())
         object.__setattr__(chunk, "spans", self.spans)  # one list: found in one of them, known in both
+        object.__setattr__(chunk, "spoken", self.spoken)
         return chunk
 
 

@@ -338,3 +338,8 @@ def test_a_loop_within_a_word_keeps_three_rounds() -> None:
         "Donaudampfschifffahrtsgesellschaftskapitän" * 2,
         [],
     )
+
+
+def test_who_changes_a_list_of_words_changes_no_other() -> None:
+    split_words("one two").clear()
+    assert [word.text for word in split_words("one two")] == ["one", "two"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asrcli.options import VadOptions
 from asrcli.vad import Region, Segmenter
-from asrcli.vad.gain import AHEAD, GainNormalizer, _changes, level_speech, percentile
+from asrcli.vad.gain import _AROUND, AHEAD, GainNormalizer, _changes, _peaks_ahead, level_speech, percentile
 from asrcli.vad.types import WINDOW, Chunk
 
 RATE = 16000
@@ -339,3 +339,19 @@ def test_a_quiet_voice_beside_a_loud_one_gets_its_own_gain_from_any_model() -> N
 def test_percentiles_are_those_of_numpy(count: int, percent: float) -> None:
     values = np.random.default_rng(count).normal(-40, 15, count)
     assert percentile(values, percent) == pytest.approx(np.percentile(values, percent), abs=1e-12)
+
+
+@pytest.mark.parametrize("following", [0, 5, AHEAD, AHEAD + 3])
+def test_what_comes_is_the_highest_peak_and_the_lowest_that_is_no_silence(following: int) -> None:
+    rng = np.random.default_rng(following)
+    heights = rng.random(40 + following).astype(np.float32) * (rng.random(40 + following) > 0.2)
+    behind = np.repeat(heights[40:], WINDOW)
+    known = np.concatenate([heights[: 40 + min(following, AHEAD)], np.zeros(AHEAD)])
+    spans = [known[at : at + AHEAD + 1] for at in range(40)]
+    expected = [(max(span), min(span[span > 0], default=np.inf)) for span in spans]
+    assert _peaks_ahead(heights[:40], behind) == expected
+
+
+def test_the_level_changes_where_it_does_in_a_part_of_an_array() -> None:
+    levels = np.repeat([-10.0, -20.0, -60.0], [300, 2 * _AROUND, 2 * _AROUND])
+    assert _changes(levels[300:], -70.0) == [2 * _AROUND]

@@ -395,6 +395,7 @@ def test_a_chunk_without_samples_keeps_all_but_them() -> None:
     assert without.levels is chunk.levels
     assert without.speech is chunk.speech
     assert without.spans is chunk.spans
+    assert without.spoken is chunk.spoken
 
 
 def live(segmenter: Segmenter, samples: np.ndarray) -> list[tuple[float, float, float]]:
