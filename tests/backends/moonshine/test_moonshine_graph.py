@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asrcli.backends.moonshine import graph
 from asrcli.backends.moonshine.graph import LayerWriter, block_products_are_stable
 from asrcli.backends.moonshine.weights import Quantised, UnknownGraphError, Weights
+from asrcli.errors import MachineError
 from asrcli.storage.onnx_graph import FLOAT
 from asrcli.storage.onnx_session import open_session
 
@@ -55,6 +57,19 @@ def test_each_row_is_multiplied_as_if_it_were_alone(
     for row, found in zip(values, together, strict=True):
         alone = whole.run(None, {"x": row[np.newaxis]})[0][0]
         assert np.allclose(found, alone, rtol=1e-5, atol=1e-5 * np.abs(alone).max())
+
+
+def test_a_lack_of_memory_does_not_choose_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(_model: bytes) -> None:
+        raise RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr(graph, "signed_products_are_exact", lambda: True)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(graph, "open_session", lacking)
+    with pytest.raises(MachineError, match="memory"):
+        block_products_are_stable.__wrapped__()
+    monkeypatch.setattr(graph, "open_session", lambda _model: None)
+    assert block_products_are_stable.__wrapped__() is False
 
 
 def test_a_row_of_zeros_is_zero(products: list[onnxruntime.InferenceSession]) -> None:
