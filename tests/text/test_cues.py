@@ -414,6 +414,10 @@ def test_a_segment_without_words_is_spread_over_its_time() -> None:
     assert cues[0].start == 2.0
     assert " ".join(cue.text.replace("\n", " ") for cue in cues) == segment.text
     assert len(cues) > 1
+    spread = words_of(Segment(0, 0.0, 1.0, "ab 好了", speaker="Ann"))
+    assert [(word.text, word.speaker, word.space_before) for word in spread] == [
+        ("ab", "Ann", True), ("好", "Ann", True), ("了", "Ann", False),
+    ]  # fmt: skip
     words = words_of(Segment(0, 2.0, 8.0, "ab c 好"))
     assert [(word.text, word.start, word.end) for word in words] == [("ab", 2, 4.4), ("c", 4.4, 5.6), ("好", 5.6, 8)]
 
