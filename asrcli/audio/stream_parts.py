@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO, cast
 
+import numpy as np
+
 from asrcli.audio.containers.avi import counted_seconds
 from asrcli.audio.containers.header_scan import (
     INSIDE_PACKET,
@@ -14,6 +16,7 @@ from asrcli.audio.containers.header_scan import (
     warnings_of_breaks,
 )
 from asrcli.audio.containers.joining.files import JoinedStream, unknown_bytes
+from asrcli.audio.containers.mpeg import added_at_end
 from asrcli.audio.containers.packets import FrameChain
 from asrcli.audio.containers.sized_sound import DeclaredSize
 from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header
@@ -23,6 +26,7 @@ from asrcli.audio.ffmpeg.reader import FfmpegReader
 from asrcli.audio.pcm_reader import PcmReader
 from asrcli.audio.readers import Reader
 from asrcli.audio.stream_pump import StreamPump, read_head
+from asrcli.audio.types import Samples
 from asrcli.options import AudioOptions
 
 #: bytes of a stream that are waited for before it is decoded: a live one shall not wait long
@@ -35,6 +39,37 @@ def plain_wav(head: bytes, options: AudioOptions) -> WavHeader | None:
     """The header of a WAV file whose samples need no decoder; None for other forms, and where a track is chosen."""
     header = wav_header(head)
     return header if header and header.encoding and not options.track else None
+
+
+class EndTrimmed:
+    """A recording without what its encoder added at the end: decoders leave that out of files only."""
+
+    def __init__(self, reader: FfmpegReader, seconds: float, whole: Callable[[], bool]) -> None:
+        """Holds `seconds` back, and drops them at the end if the recording is `whole` then."""
+        self._reader, self._whole = reader, whole
+        self._length = round(seconds * reader.rate)
+        self._held = np.empty((0, reader.channels), np.float32)
+        self.info, self.rate, self.channels, self.layout = reader.info, reader.rate, reader.channels, reader.layout
+        self.warnings = reader.warnings
+
+    @property
+    def claimed(self) -> float | None:
+        return self._reader.claimed
+
+    def skip(self, seconds: float) -> float:
+        return self._reader.skip(seconds)
+
+    def read(self) -> Samples:
+        while len(block := self._reader.read()):
+            known = np.concatenate([self._held, block])
+            self._held = known[max(0, len(known) - self._length) :]
+            if len(known) > self._length:
+                return known[: -self._length]
+        rest, self._held = self._held, self._held[:0]
+        return rest[:0] if self._whole() else rest
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 class StreamParts:
@@ -85,7 +120,7 @@ class StreamParts:
         form = (header.encoding or "", header.rate, header.channels)
         return PcmReader(sound, b"", *form, size=header.size, name="wav", live=self._live, layout=header.layout)
 
-    def _decoder(self, pump: StreamPump, chain: FrameChain) -> FfmpegReader:
+    def _decoder(self, pump: StreamPump, chain: FrameChain) -> Reader:
         def at_end() -> tuple[str, ...]:
             if self._stream.broken:
                 return ("damaged: the boxes of the file do not follow each other; what comes after may be missing",)
@@ -105,4 +140,7 @@ class StreamParts:
             first_sample=first_sample(pump.reread),
             uncounted=lambda: has_placeholders(pump.reread) or is_copied_part(pump.reread, pump.count),
         )
-        return self._reader
+        added, end = added_at_end(pump.reread)
+        if not round(added * self._reader.rate):
+            return self._reader
+        return EndTrimmed(self._reader, added, lambda: 0 <= pump.count - end < _SLACK)

@@ -138,6 +138,29 @@ def test_mp3_files_that_are_joined_in_a_stream(
         assert decoded.warnings == []
 
 
+@pytest.mark.parametrize("form", [(), ("-ar", "22050", "-ac", "2"), ("-ar", "8000", "-b:a", "16k")], ids=str)
+def test_what_encoders_add_at_the_end_of_mp3s_is_not_counted(
+    form: tuple[str, ...], encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """Decoders leave it out of files only: in a stream the tenth recording came 0.3 s late, without a warning."""
+    one = encode(tmp_path / "a.mp3", "-i", wav, *form).read_bytes()
+    path = tmp_path / "joined.mp3"
+    path.write_bytes(10 * one)
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.heard() == pytest.approx([n * LENGTH + time for n in range(10) for time in TIMES], abs=0.05)
+        assert decoded.seconds == pytest.approx(10 * LENGTH, abs=0.01)
+        assert decoded.warnings == []
+
+
+def test_a_cut_mp3_in_a_stream_keeps_its_end(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp3", "-i", wav)
+    (tmp_path / "cut.mp3").write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    file, stream = (Decoded(source, AudioOptions()) for source in given(tmp_path / "cut.mp3"))
+    assert stream.seconds == pytest.approx(file.seconds, abs=0.03)
+    assert [warning.partition(":")[0] for warning in stream.warnings] == ["truncated"]
+
+
 def test_two_tags_of_encoders_in_one_mp3(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp3", "-i", wav, "-id3v2_version", "0")
     data = path.read_bytes()
