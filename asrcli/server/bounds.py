@@ -42,6 +42,8 @@ MESSAGE_TIMEOUT, LEAST_SENT = 30.0, 256 << 10
 MAX_HEAD = 16 << 10
 #: bytes of heads, chunks and WebSocket frames that are parsed at a time, and of a body that are read or sent at a time
 MAX_READ, MAX_BODY_READ = 8 << 10, 256 << 10
+#: bytes of a WebSocket that the kernel receives ahead: Linux makes it twice as many, as half is for its own use
+MAX_UNREAD = 128 << 10
 #: frames, and bytes of frames, kept for a session that is busy; then its client has to wait
 MAX_HELD, MAX_HELD_BYTES = 64, 2 << 20
 #: open connections, and those of one address other than this machine's and its proxies'
@@ -105,6 +107,7 @@ def table() -> list[tuple[str, str]]:
         ("a JSON message; the protocol's error", _size(MAX_TEXT_FRAME)),
         ("first line, data and payload of a Wyoming event; its `error`", wyoming),
         ("frames kept for a busy session; the client waits", f"{MAX_HELD}, {_size(MAX_HELD_BYTES)}"),
+        ("bytes of a WebSocket that the kernel holds; the client waits", _size(MAX_UNREAD)),
         ("a message with a result to FunASR's clients; it is divided", _size(MAX_RESULT)),
         ("log lines while stderr is not read; they are dropped and counted", _size(MAX_LOG)),
     ]

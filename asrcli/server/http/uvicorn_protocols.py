@@ -31,6 +31,7 @@ from asrcli.server.bounds import (
     MAX_CONNECTIONS_OF_ADDRESS,
     MAX_HEAD,
     MAX_READ,
+    MAX_UNREAD,
     WRITE_TIMEOUT,
 )
 
@@ -65,6 +66,14 @@ def keep_alive(transport: asyncio.BaseTransport) -> None:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEP_ALIVE.items():
             line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def limit_unread(transport: asyncio.BaseTransport) -> None:
+    """Let the kernel hold little that was not read: a ping is answered only once what came before it is read, and
+    clients close connections whose pings are not answered (Python's websockets after 20 s).
+    """
+    with suppress(OSError, AttributeError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MAX_UNREAD)
 
 
 def set_read_size(transport: asyncio.BaseTransport, size: int) -> None:

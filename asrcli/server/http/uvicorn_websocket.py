@@ -22,7 +22,7 @@ from asrcli.server.bounds import (
     MAX_TEXT_FRAME,
     MESSAGE_TIMEOUT,
 )
-from asrcli.server.http.uvicorn_protocols import CONNECTIONS, ClientConnection
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS, ClientConnection, limit_unread
 
 #: close code that notifies the application of the server's shutdown; no client closes with it
 ENDING = 1012
@@ -65,6 +65,7 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         self._waiting = deque()
         self.app_state = self.app_state | {"admit": self._admit}
         self.read_at_most(MAX_READ)  # frames may be tiny
+        limit_unread(self.transport)
         super().handle_connect(event)
 
     def _admit(self) -> None:

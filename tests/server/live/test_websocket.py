@@ -6,15 +6,18 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import websockets
 
+from asrcli.server.bounds import MAX_UNREAD
 from asrcli.server.http import uvicorn_protocols
 from tests.server.conftest import Running
 
@@ -73,6 +76,31 @@ def test_the_key_is_accepted_in_every_place(
         return await client.hear()
 
     assert talk(path, story, to=untrusted, additional_headers=headers)["is_final"]
+
+
+@pytest.mark.bound("bytes of a WebSocket that the kernel holds; the client waits")
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="finds the server's socket in /proc")
+def test_little_is_received_ahead_of_a_ping(talk: Callable[..., Any]) -> None:
+    """A client that sends 10 minutes at once was closed by its own time-out: the kernel had megabytes before its ping,
+    which a model of five times real time did not take in 20 s.
+    """
+
+    async def story(client: Client) -> list[int]:
+        await (await client.socket.ping())
+        ours = client.socket.local_address
+        return [size for peer, size in _received_ahead() if peer == ours]
+
+    (size,) = talk("/v1/listen", story)
+    assert size == 2 * MAX_UNREAD  # Linux counts what it needs itself; without a limit it grows with the client's haste
+
+
+def _received_ahead() -> Iterator[tuple[Any, int]]:
+    """(peer, bytes that the kernel may receive ahead) of each socket of this process, in which the server is."""
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile, or not connected
+            if path.is_socket():
+                with socket.socket(fileno=os.dup(int(path.name))) as line:
+                    yield line.getpeername(), line.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
 def test_websockets_of_other_origins_are_refused(talk: Callable[..., Any], server: Running) -> None:
