@@ -16,7 +16,7 @@ from asrcli.audio.containers.header_scan import (
     warnings_of_breaks,
 )
 from asrcli.audio.containers.joining.files import JoinedStream, unknown_bytes
-from asrcli.audio.containers.mpeg import added_at_end
+from asrcli.audio.containers.mpeg import added_at_end, ends_with_tags
 from asrcli.audio.containers.packets import FrameChain
 from asrcli.audio.containers.sized_sound import DeclaredSize
 from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header
@@ -143,4 +143,4 @@ class StreamParts:
         added, end = added_at_end(pump.reread)
         if not round(added * self._reader.rate):
             return self._reader
-        return EndTrimmed(self._reader, added, lambda: 0 <= pump.count - end < _SLACK)
+        return EndTrimmed(self._reader, added, lambda: ends_with_tags(pump.reread, end, pump.count))

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from asrcli.audio.containers.joining.files import JoinedStream, joined_files
+from asrcli.audio.containers.joining.frames import _frames_to_end
 from asrcli.audio.containers.mpeg import layer3_frame
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
@@ -151,6 +152,38 @@ def test_what_encoders_add_at_the_end_of_mp3s_is_not_counted(
         assert decoded.heard() == pytest.approx([n * LENGTH + time for n in range(10) for time in TIMES], abs=0.05)
         assert decoded.seconds == pytest.approx(10 * LENGTH, abs=0.01)
         assert decoded.warnings == []
+
+
+def test_an_mp3_in_a_stream_with_frames_that_its_tag_does_not_count_keeps_its_end(
+    encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    form = ("-i", wav, "-b:a", "32k", "-ar", "16000", "-id3v2_version", "0")
+    more = encode(tmp_path / "b.mp3", *form, "-write_xing", "0", "-t", "1").read_bytes()
+    path = encode(tmp_path / "a.mp3", *form)
+    one = path.read_bytes()
+    lengths = []
+    for behind in (b"", more, b"TAG".ljust(128, b"\0")):
+        path.write_bytes(one + behind)
+        lengths.append(Decoded(given(path)[1], AudioOptions()).seconds)
+    frame = 576 / 16000
+    assert lengths[0] == lengths[2] == pytest.approx(LENGTH)
+    assert lengths[1] > LENGTH + len(more) // layer3_frame(more, 0) * frame
+
+
+def test_a_search_for_frames_takes_no_longer_for_any_bytes() -> None:
+    """Chains of the smallest frames that break at once were followed from each of them: seconds for a megabyte."""
+    small = b"\xff\xf2\x14\xc0".ljust(24, b"\0")
+    looked_at = 0
+
+    def frame(window: bytes, at: int) -> int:
+        nonlocal looked_at
+        looked_at += 1
+        return layer3_frame(window, at)
+
+    window = small * 2700 + b"\x01" * 64
+    assert _frames_to_end(window, frame, b"\xff") == -1
+    assert looked_at < 3 * len(window) // 24
+    assert _frames_to_end(b"\x01" * 99 + small * 20, layer3_frame, b"\xff") == 99
 
 
 def test_a_cut_mp3_in_a_stream_keeps_its_end(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asrcli.audio.containers.ogg import walk
+from asrcli.audio.containers.ogg import has_several_tracks, walk
 from tests.audio.sounds import LENGTH, TIMES, Decoded
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -120,3 +120,12 @@ def test_undamaged_files_need_no_ffmpeg(
     """libsndfile takes less time."""
     data = encode(tmp_path / "a.ogg", "-i", wav, "-ar", rate, "-c:a", codec).read_bytes()
     assert walk(lambda size, position: data[position : position + size]).plain
+
+
+def test_tracks_are_counted_wherever_a_file_ends(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    data = encode(tmp_path / "a.ogg", "-i", wav, "-map", "0", "-map", "0").read_bytes()
+    first, second = split(data[: 2 * 4096])[:2]
+    flags = len(first) + 5
+    for end in range(len(first) + len(second)):
+        cut = data[:end]
+        assert has_several_tracks(lambda size, at, cut=cut: cut[at : at + size]) == (end > flags)  # type: ignore[misc]

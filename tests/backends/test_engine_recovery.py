@@ -146,6 +146,19 @@ def test_a_model_that_is_unloaded_during_a_recovery_fails_its_jobs(kind: str, ga
         assert engine.submit("good", audio(2)).result(60) == 2
 
 
+def test_a_model_that_is_unloaded_before_it_is_loaded_fails_who_waits_for_it(kind: str, gate: Path) -> None:
+    gate.touch()
+    with EngineClient(threads=1) as engine:
+        loading = engine.load("slow", kind, ("good", str(gate)))
+        engine.load("other", kind, ("good", str(gate)))
+        engine.unload("slow")
+        with pytest.raises(EngineClosedError, match="slow was unloaded"):
+            loading.result(60)
+        os.kill(engine.process_id, signal.SIGKILL)
+        gate.unlink()
+        assert engine.submit("other", audio(2)).result(60) == 2
+
+
 #: what happens to an engine with the models a, b and c: a load, a job, or a model that is unloaded
 STEPS = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from(["good", "aborting", "job", "job", "abort", "unload"])),

@@ -156,13 +156,18 @@ def added_at_end(read: Read) -> tuple[float, int]:
     if first is None or head[first.tag : first.tag + 4] not in _XING:
         return 0.0, 0
     _, claimed = _xing(head, first)
-    flags = head[first.tag + 7]
+    flags = int.from_bytes(head[first.tag + 4 : first.tag + 8], "big")
     at = first.tag + 8 + sum(length for bit, length in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit)
     added = head[at + _ADDED + 1 : at + _ADDED + 3]
     if head[at : at + 4] not in _ENCODERS or not claimed:
         return 0.0, 0
     samples = max(0, (int.from_bytes(added, "big") & 0xFFF) - _DECODER_DELAY)
     return samples / _RATES[first.form[0]][head[2] >> 2 & 3], offset + claimed
+
+
+def ends_with_tags(read: Read, end: int, size: int) -> bool:
+    """Whether a stream of `size` bytes ends where its frames do, or has only tags behind them."""
+    return end == size or (end < size < end + _SLACK and skip_tags(read, end)[0] >= size)
 
 
 def walk(read: Read, found: Mp3Summary) -> Mp3Walk:

@@ -37,9 +37,11 @@ class OggPages:
 def has_several_tracks(read: Callable[[int, int], bytes]) -> bool:
     """Whether several streams start at the beginning of a file: audio tracks, or pictures."""
     head = read(_LONGEST_PAGE, 0)
-    body = _HEADER + head[26] if len(head) > _HEADER else 0
+    if len(head) <= _HEADER:
+        return False
+    body = _HEADER + head[26]
     second = head[body + sum(head[_HEADER:body]) :]
-    return second[:4] == b"OggS" and bool(second[5] & _FIRST)
+    return second[:4] == b"OggS" and bool(second[5:6] and second[5] & _FIRST)
 
 
 def walk(read: Callable[[int, int], bytes]) -> OggPages:

@@ -107,9 +107,9 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
     def unload(self, name: str) -> None:
         """Release a service and its memory once its running jobs are done."""
         with self._changed:
-            self._services.remove(name)
+            lost = self._services.remove(name)
             self._send("unload", name)
-            lost = self._drop_orphans() if self._recovery.at_work else []
+            lost += self._drop_orphans() if self._recovery.at_work else []
         for future in lost:
             fail(future, EngineClosedError(f"the model {name} was unloaded"))
 
@@ -279,7 +279,7 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             job, name = self._suspected()
         problem = f"The engine could not load the model{{}} {ended}."
         # It reads the model's files, which may take some time.
-        refusal = model_failure(problem, hint, self._services.specs, [name] if name else [])
+        refusal = model_failure(problem, hint, {**self._services.specs}, [name] if name else [])
         with self._changed:
             if self._closed:
                 return

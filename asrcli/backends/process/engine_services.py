@@ -36,10 +36,11 @@ class EngineServices:
         self.loading[name] = future
         return future
 
-    def remove(self, name: str) -> None:
-        """Forget a service that is no longer needed."""
+    def remove(self, name: str) -> list[Future[Any]]:
+        """Forget a service that is no longer needed; what waits for it."""
         self.specs.pop(name, None)
         self.ready.discard(name)
+        return self._waiting(name)
 
     def unasked(self) -> list[str]:
         """Those that the process neither has loaded nor was asked to load."""
@@ -55,9 +56,8 @@ class EngineServices:
     def refuse(self, name: str, error: Exception) -> list[Future[Any]]:
         """The process cannot load a service; what waits for it."""
         self.asked.discard(name)
-        self.remove(name)
         self.refused[name] = error
-        return self._waiting(name)
+        return self.remove(name)
 
     def _waiting(self, name: str) -> list[Future[Any]]:
         return [self.loading.pop(name)] if name in self.loading else []

@@ -181,8 +181,8 @@ _MARKS: dict[Sizer, bytes] = {
 }
 #: frames that prove that these are no samples, and bytes that are searched for them at once
 _PROOF, _SEARCHED_FOR_FRAMES = 8, 1 << 16
-#: bytes that a frame's header takes at most
-_LONGEST_MARK = 8
+#: bytes that a frame's header takes at most, and what gives the size of a tag
+_LONGEST_MARK, _TAG_HEAD = 8, 32
 
 
 def frames_behind(read: Read, start: int, size: int) -> int | None:
@@ -203,13 +203,19 @@ def frames_behind(read: Read, start: int, size: int) -> int | None:
 
 def _frames_to_end(window: bytes, frame: Sizer, mark: bytes) -> int:
     """Where frames begin that follow each other up to the end; -1 where nowhere."""
+    sound_end = len(window.rstrip(b"\0"))
+    #: frames from which others lead to something else: each is followed once, whatever the bytes are
+    lost: set[int] = set()
     at = window.find(mark)
     while at >= 0:
-        end, count = at, 0
-        while size := frame(window, end):
-            end, count = end + size, count + 1
-        rest = window[end:]
-        if count >= _PROOF and (len(rest) < _LONGEST_MARK or tag_size(rest) or not rest.strip(b"\0")):
+        chain, end = [], at
+        while end not in lost and (size := frame(window, end)):
+            chain.append(end)
+            end += size
+        ended = len(window) - end < _LONGEST_MARK or end >= sound_end or tag_size(window[end : end + _TAG_HEAD])
+        if end in lost or not ended:
+            lost.update(chain)
+        elif len(chain) >= _PROOF:
             return at
         at = window.find(mark, at + 1)
     return -1
