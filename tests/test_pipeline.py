@@ -193,7 +193,7 @@ def test_many_inputs_at_once_keep_apart(english: Runtime, wheel_audio: Path) -> 
     assert "fail better" in alone[1].lower()
 
 
-#: a service whose job lasts until a file is gone
+#: a service whose job lasts as long as there is a file
 GATED = """
 import os, time
 

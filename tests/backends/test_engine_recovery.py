@@ -17,7 +17,7 @@ from asrcli.errors import EngineClosedError, EngineCrashError, ModelError
 
 from .test_engine_client import audio
 
-# A service is loaded once its gate is gone; "aborting" ones end the process, and
+# A service is loaded once there is no gate; "aborting" ones end the process, and
 # "failing" ones while there is a gate.
 SERVICE = """
 import os, time

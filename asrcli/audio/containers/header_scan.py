@@ -73,13 +73,15 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     joined = joined_files(read, size, _MAX_PARTS) if thorough else JoinedFiles()
     unknown = tuple(map(unknown_bytes, joined.unknown)) + (INSIDE_PACKET,) * joined.cut
     if joined.parts:
-        counts_parts = wavpack.counts_others(read, joined.parts)
-        if counts_parts and (lacking := wavpack.lacking(read, joined.parts)) > _LEAST_LACKING:
+        lacking = wavpack.missing_behind(read, joined.parts)
+        if lacking is not None and lacking > _LEAST_LACKING:
             unknown += (
                 f"truncated: {lacking:.1f} s that the first header counts are missing after the last recording",
             )
         patches = tuple(_part_patches(read, joined.parts))
-        return HeaderScan(whole=False, parts=joined.parts, counts_parts=counts_parts, patches=patches, warnings=unknown)
+        return HeaderScan(
+            whole=False, parts=joined.parts, counts_parts=lacking is not None, patches=patches, warnings=unknown
+        )
     if thorough and has_placeholders(read):
         cut = avi.ends_inside(read, size) or joined.cut
         seen = HeaderScan(uncounted=True, lead=avi.lead(read).empty, warnings=(INSIDE_PACKET,) * cut)

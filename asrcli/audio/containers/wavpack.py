@@ -20,6 +20,8 @@ _RATE_SHIFT = 23
 _UNKNOWN = 0xFFFFFFFF
 #: blocks without samples before the first one that are looked at
 _MOST_EMPTY = 64
+#: blocks of a file that are counted: those of a recording have half a second
+_MOST_BLOCKS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +62,26 @@ def first_sample(read: Read, position: int = 0) -> int:
     return next((block.first for _, block in islice(_blocks(read, position), _MOST_EMPTY) if block.samples), 0)
 
 
-def counts_others(read: Read, parts: Sequence[tuple[int, int]]) -> bool:
-    """Whether the header of the first of several files counts the samples of all: they were joined without decoding."""
-    first = block_at(read, parts[0][0])
-    if first is None or not first.total:
-        return False
-    counts = [_samples(read, *part) for part in parts]
-    return first.total >= sum(counts) > counts[0]
-
-
-def lacking(read: Read, parts: Sequence[tuple[int, int]]) -> float:
-    """Seconds that such files lack behind the last one, which has all samples that its own header counts."""
+def missing_behind(read: Read, parts: Sequence[tuple[int, int]]) -> float | None:
+    """Seconds that are missing behind the last of several files that were joined without decoding: the header of the
+    first counts the samples of all. None: it does not. 0 where the last one lacks some that its own header counts.
+    """
     first, last = block_at(read, parts[0][0]), block_at(read, parts[-1][0])
-    if first is None or last is None or last.total > _samples(read, *parts[-1]):
+    if first is None or not first.total:
+        return None
+    counts = [_samples(read, *part) for part in parts]
+    if not first.total >= sum(counts) > counts[0]:
+        return None
+    if last is None or last.total > counts[-1]:
         return 0.0
     code = first.flags >> _RATE_SHIFT & 15
-    lacking = first.total - sum(_samples(read, *part) for part in parts)
-    return lacking / _RATES[min(code, len(_RATES) - 1)]
+    return (first.total - sum(counts)) / _RATES[min(code, len(_RATES) - 1)]
 
 
 def _samples(read: Read, start: int, end: int) -> int:
     """Samples of the blocks from `start` to `end`."""
     found, last = 0, -1
-    for position, block in _blocks(read, start):
+    for position, block in islice(_blocks(read, start), _MOST_BLOCKS):
         if position >= end:
             break
         if block.samples and block.first != last:
